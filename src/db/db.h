@@ -1,0 +1,187 @@
+#ifndef BELFRY_DB_DB_H
+#define BELFRY_DB_DB_H
+
+#include "base/arena.h"
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * The store: SQLite, PostgreSQL (>= 13) or MySQL 8 / MariaDB (>= 10.6) behind one interface.
+ *
+ * Work is handed in as functions and done by worker threads, several of one pool joined in one
+ * commit where the backend allows it (SQLite: one writer thread, a SAVEPOINT each). The result
+ * comes back on the loop that owns the db. So fn
+ *  - runs on another thread: it touches only ctx and its own memory;
+ *  - can run again from the start (deadlock, serialization failure, lost connection before COMMIT,
+ *    a failed neighbour in the same group): it must reset its results first and have no effect
+ *    outside the transaction;
+ *  - returns 0 to commit, -1 with err to roll back (err then reaches done).
+ */
+struct db;
+struct db_tx;
+struct db_result;
+struct event_base; /* libevent's */
+
+enum db_backend { DB_SQLITE, DB_POSTGRES, DB_MYSQL };
+
+enum db_outcome {
+    DB_OK,          /* committed and durable */
+    DB_FAILED,      /* fn returned -1, or a statement broke a rule: rolled back, err says why */
+    DB_CONFLICT,    /* a unique key, or a change that touched another number of rows than expected */
+    DB_NOT_APPLIED, /* the database was out of reach or refused; certainly nothing was stored */
+    DB_UNKNOWN,     /* COMMIT was sent, its answer is lost: read the unique key, never retry blindly */
+};
+
+/* Pools are separate connections and threads, so that none holds up another. */
+enum db_pool { DB_POOL_SCHEDULE, DB_POOL_API, DB_POOL_LOG, DB_POOL_COUNT };
+
+struct db_settings {
+    /*
+     * "sqlite:/path/belfry.db", "postgres://user@host:port/database" or
+     * "mysql://user@host:port/database" (also with ?socket=); never with a password in it.
+     */
+    const char *url;
+    const char *password;      /* NULL: none; never logged */
+    int connections[DB_POOL_COUNT]; /* 0: the backend's default; SQLite always has one writer */
+    bool durability_relaxed;   /* else open fails unless a commit survives a power cut */
+    int group_max;             /* transactions joined in one commit; 0: default 512 */
+    int connect_timeout_ms;    /* 0: 5000 */
+};
+
+/*
+ * Opens without waiting for the database: pools connect (and reconnect with jittered backoff) in
+ * the background; db_ready tells. SQLite opens its file here: ERR_IO names the file, ERR_CONFLICT
+ * another process that has it. Each session is checked to be on a writable primary with durable
+ * commits (PostgreSQL synchronous_commit, fsync; MySQL innodb_flush_log_at_trx_commit, sync_binlog
+ * where the binary log is on). base is the loop on which every done runs.
+ */
+int db_open(const struct db_settings *settings, struct event_base *base, struct db **ret_db,
+            struct error *err);
+void db_close(struct db **db); /* finishes what runs; what waits ends with DB_NOT_APPLIED */
+enum db_backend db_backend(const struct db *db);
+/* 0 when a session of each pool stands; -1 with what it waits for. Any thread. */
+int db_ready(struct db *db, struct error *err);
+/* Database clock minus ours in ms, measured at connect and once a minute; 0 on SQLite. */
+int64_t db_clock_offset_ms(const struct db *db);
+
+typedef int db_fn(struct db_tx *tx, void *ctx, struct error *err);
+typedef void db_done(void *ctx, enum db_outcome outcome, const struct error *err);
+
+/* Read-write. done may be NULL. ctx belongs to the store between db_submit and done. */
+void db_submit(struct db *db, enum db_pool pool, db_fn *fn, void *ctx, db_done *done);
+/* Read-only: on SQLite runs on a reader thread of its own beside the writer. */
+void db_submit_read(struct db *db, enum db_pool pool, db_fn *fn, void *ctx, db_done *done);
+/* Blocking, for start-up, the CLI and tests only; not from the loop once it runs. */
+enum db_outcome db_run(struct db *db, enum db_pool pool, db_fn *fn, void *ctx, struct error *err);
+
+/* Counters for /metrics: how many, how long; see db_statistics in db.c for the table. */
+struct db_statistics {
+    uint64_t committed, failed, conflicts, not_applied, unknown, retries, groups;
+    uint64_t waiting, connected, commit_us_total, commit_us_max;
+};
+void db_statistics(struct db *db, enum db_pool pool, struct db_statistics *ret);
+
+/* --- inside fn ------------------------------------------------------------------------------ */
+
+enum db_type { DB_NULL, DB_INT, DB_TEXT, DB_BLOB };
+
+struct db_value {
+    enum db_type type;
+    int64_t integer;
+    const char *bytes; /* TEXT and BLOB; must live until the statement returned */
+    size_t size;
+};
+
+#define DB_I(number) ((struct db_value){ .type = DB_INT, .integer = (number) })
+#define DB_N() ((struct db_value){ .type = DB_NULL })
+static inline struct db_value DB_T(const char *text)
+{
+    return text ? (struct db_value){ .type = DB_TEXT, .bytes = text, .size = __builtin_strlen(text) }
+                : (struct db_value){ .type = DB_NULL };
+}
+static inline struct db_value DB_B(const void *bytes, size_t size)
+{
+    return (struct db_value){ .type = DB_BLOB, .bytes = bytes, .size = size };
+}
+
+/* Expected rows of a change. Another count is DB_CONFLICT and rolls back. */
+enum { DB_ANY_ROWS = -1 };
+
+/*
+ * SQL has `?` for parameters and is the same text for the three databases (STYLE, Data). sql must
+ * be a literal: statements are prepared once per session and kept by its address.
+ */
+int db_exec(struct db_tx *tx, const char *sql, const struct db_value *values, size_t value_count,
+            int64_t expect_rows, int64_t *ret_rows /* may be NULL */, struct error *err);
+#define DB_EXEC(tx, sql, expect_rows, err, ...)                                                \
+    db_exec((tx), (sql), (struct db_value[]){ __VA_ARGS__ },                                   \
+            sizeof((struct db_value[]){ __VA_ARGS__ }) / sizeof(struct db_value), (expect_rows), \
+            NULL, (err))
+
+/*
+ * One statement for many rows in as few round trips as the backend has (SQLite: a prepared loop;
+ * PostgreSQL: pipeline; MySQL: bulk binding or multi-row where it can, else a loop). values holds
+ * row_count times value_count. ret_rows[i] gets the rows that row i changed; with ret_rows NULL each
+ * must change exactly one, else DB_CONFLICT. A unique key violation by any row is DB_CONFLICT.
+ */
+int db_exec_many(struct db_tx *tx, const char *sql, const struct db_value *values,
+                 size_t value_count, size_t row_count, int64_t *ret_rows, struct error *err);
+
+/*
+ * INSERT that leaves out rows whose unique key exists; ret_inserted[i] (may be NULL) tells which
+ * came in. columns as "a, b, c".
+ */
+int db_insert_new(struct db_tx *tx, const char *table, const char *columns,
+                  const struct db_value *values, size_t value_count, size_t row_count,
+                  bool *ret_inserted, struct error *err);
+
+/* Rows are read whole or streamed; the result lives in arena, texts stay valid with it. */
+int db_query(struct db_tx *tx, struct arena *arena, const char *sql, const struct db_value *values,
+             size_t value_count, struct db_result **ret_result, struct error *err);
+#define DB_QUERY(tx, arena, ret_result, err, sql, ...)                                           \
+    db_query((tx), (arena), (sql), (struct db_value[]){ __VA_ARGS__ },                           \
+             sizeof((struct db_value[]){ __VA_ARGS__ }) / sizeof(struct db_value), (ret_result), \
+             (err))
+bool db_next(struct db_result *result); /* to the first, then each next row; false: no more */
+size_t db_row_count(const struct db_result *result);
+bool db_is_null(const struct db_result *result, int column);   /* columns from 0 */
+int64_t db_int(const struct db_result *result, int column);    /* NULL gives 0 */
+const char *db_text(const struct db_result *result, int column); /* NULL gives NULL */
+const void *db_blob(const struct db_result *result, int column, size_t *ret_size);
+
+/* A row lock inside the transaction: appends FOR UPDATE on servers, nothing on SQLite. */
+const char *db_for_update(const struct db_tx *tx); /* " FOR UPDATE" or "" */
+/* " FOR UPDATE SKIP LOCKED" or "". Only these two may be joined to SQL text by the caller. */
+const char *db_for_update_skip(const struct db_tx *tx);
+enum db_backend db_tx_backend(const struct db_tx *tx);
+/* Milliseconds UTC by the database's clock (on SQLite the node's). */
+int64_t db_now_ms(struct db_tx *tx);
+
+/* --- schema ----------------------------------------------------------------------------------
+ *
+ * A migration is text written once, statements ended by ";\n", with these words replaced for the
+ * backend: $ID (64-bit key type), $INT (64-bit), $SERIAL (32-bit primary key given by the
+ * database), $KEY(n) (indexable text of n characters, compared by bytes), $TEXT, $BLOB,
+ * $TABLE_OPTIONS (after the last parenthesis), $DAY_PARTITION (after $TABLE_OPTIONS: the table is
+ * split by its column `day` on servers). Migrations run in order, each in one transaction where
+ * the backend can, under a lock that lets one node at a time migrate; the table schema_version
+ * records them with their hash. A database newer than the program is refused.
+ */
+struct db_migration {
+    int version;      /* 1, 2, 3 … over all services; the date would do, but is harder to read */
+    const char *name; /* "job-admin: runs" */
+    const char *sql;
+};
+int db_migrate(struct db *db, const struct db_migration *migrations, size_t count,
+               int *ret_applied, struct error *err); /* blocking, as db_run */
+/* Makes the partitions of the days first_day … last_day (days since 1970) that are missing; no-op
+ * on SQLite. Inside a transaction of its own. */
+int db_partitions_ensure(struct db_tx *tx, const char *table, int64_t first_day, int64_t last_day,
+                         struct error *err);
+/* The id that $SERIAL gave in the last INSERT of this transaction. */
+int64_t db_last_id(struct db_tx *tx);
+
+#endif

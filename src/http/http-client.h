@@ -1,0 +1,89 @@
+#ifndef BELFRY_HTTP_HTTP_CLIENT_H
+#define BELFRY_HTTP_HTTP_CLIENT_H
+
+#include "base/error.h"
+#include "http/http.h"
+
+#include <stdint.h>
+
+/*
+ * HTTP client on libcurl's multi socket interface and the event loop: thousands of calls in
+ * flight, no thread per call. Names are resolved with c-ares on the loop; the address really
+ * dialled is checked against the egress rules; redirects are off unless asked for, and each hop is
+ * checked again, credentials dropped when the host changes. CR, LF and NUL in URL, header or
+ * method are refused before libcurl sees them.
+ */
+struct event_base;
+struct http_client;
+struct http_call;
+
+/* Verdict on an address that is about to be dialled: 0 allowed, -1 with ERR_FORBIDDEN. */
+struct sockaddr;
+typedef int egress_check(void *ctx, const struct sockaddr *address, struct error *err);
+
+struct http_client_settings {
+    egress_check *egress;    /* NULL: everything is allowed (calls between services) */
+    void *egress_ctx;
+    unsigned connections_max, connections_per_host_max; /* 0: 10,000 and 1,000 idle-capable */
+    const char *user_agent;  /* NULL: "belfry/VERSION" */
+    const char *ca_file;     /* NULL: the system's; tests name their own */
+};
+
+int http_client_new(struct event_base *base, const struct http_client_settings *settings,
+                    struct http_client **ret_client, struct error *err);
+void http_client_free(struct http_client **client); /* cancels what runs, without calling done */
+
+struct http_call_request {
+    const char *method;           /* "GET", … any RFC 9110 token but CONNECT, TRACE */
+    const char *url;              /* http or https only */
+    const struct http_header *headers;
+    size_t header_count;
+    struct str body;              /* copied */
+    int connect_timeout_ms, first_byte_timeout_ms, total_timeout_ms; /* 0: none but total 60 s */
+    size_t response_max;          /* body bytes; more ends the call with ERR_TOO_LARGE */
+    unsigned redirects_max;       /* 0: a redirect is an answer like others */
+    bool decompress;              /* accept gzip; response_max counts decoded bytes */
+};
+
+/* Why a call had no answer: closed list, kept in runs as cause. */
+enum http_failure {
+    HTTP_FAILURE_NONE, HTTP_FAILURE_URL, HTTP_FAILURE_RESOLVE, HTTP_FAILURE_EGRESS,
+    HTTP_FAILURE_CONNECT, HTTP_FAILURE_TLS, HTTP_FAILURE_TIMEOUT_CONNECT,
+    HTTP_FAILURE_TIMEOUT_FIRST_BYTE, HTTP_FAILURE_TIMEOUT_TOTAL, HTTP_FAILURE_TOO_LARGE,
+    HTTP_FAILURE_PROTOCOL, HTTP_FAILURE_RESET, HTTP_FAILURE_REDIRECTS, HTTP_FAILURE_CANCELLED,
+};
+const char *http_failure_name(enum http_failure failure);
+
+struct http_call_result {         /* valid during done only */
+    enum http_failure failure;
+    const struct error *err;      /* with failure: a sentence */
+    bool sent;                    /* the request may have reached the far end */
+    int status;
+    const struct http_header *headers;
+    size_t header_count;
+    struct str body;              /* what came, also with TOO_LARGE or a timeout */
+    char address[64];             /* dialled last, numeric with port, or "" */
+    int64_t connect_us, first_byte_us, total_us;
+};
+typedef void http_call_done(void *ctx, const struct http_call_result *result);
+
+/* done is called exactly once, later, on the loop; never after http_call_cancel. */
+struct http_call *http_call_start(struct http_client *client,
+                                  const struct http_call_request *request, http_call_done *done,
+                                  void *ctx);
+void http_call_cancel(struct http_call *call);
+
+/* A long answer read piece by piece (the CLI follows logs with it): on_data gets body bytes. */
+struct http_call *http_call_stream(struct http_client *client,
+                                   const struct http_call_request *request,
+                                   void (*on_data)(void *ctx, int status, struct str bytes),
+                                   http_call_done *done, void *ctx);
+
+/* "http" or "https", host, port and path of a URL; ERR_INVALID names what is wrong. */
+struct http_url {
+    struct str scheme, host, path_query;
+    uint16_t port;
+};
+int http_url_parse(const char *url, struct http_url *ret, struct error *err);
+
+#endif
