@@ -177,7 +177,17 @@ int error_set_position(struct error *err, int field, int position)
     return -1;
 }
 
-static size_t arg_print(const struct error *err, unsigned index, char *out, size_t size)
+/* Text as it came, or a term (ERROR_TERM) in the reader's language. */
+static const char *arg_text(const char *text, enum language language)
+{
+    if (text[0] != ERROR_TERM("")[0])
+        return text;
+    const char *chinese = language == LANGUAGE_ZH ? message_chinese(text + 1) : NULL;
+    return chinese ? chinese : text + 1;
+}
+
+static size_t arg_print(const struct error *err, unsigned index, enum language language, char *out,
+                        size_t size)
 {
     int n = 0;
 
@@ -185,7 +195,7 @@ static size_t arg_print(const struct error *err, unsigned index, char *out, size
         return 0;
     const struct error_arg *arg = &err->args[index];
     switch (arg->type) {
-    case 's': n = snprintf(out, size, "%s", err->pool + arg->text); break;
+    case 's': n = snprintf(out, size, "%s", arg_text(err->pool + arg->text, language)); break;
     case 'c': n = snprintf(out, size, "%c", (char)arg->integer); break;
     case 'f': n = snprintf(out, size, "%g", arg->floating); break;
     case 'x': n = snprintf(out, size, "%llx", (unsigned long long)arg->integer); break;
@@ -220,7 +230,7 @@ char *error_text(const struct error *err, enum language language, char *buffer, 
             next++;
         }
         p = conversion_parse(p + 1, &c);
-        used += arg_print(err, index, buffer + used, size - used);
+        used += arg_print(err, index, language, buffer + used, size - used);
     }
     buffer[used] = '\0';
     return buffer;

@@ -56,8 +56,10 @@ struct error {
 /*
  * Fill err and return -1. err may be NULL. Allowed conversions: %s %.*s %c %d %u %x %zu
  * %ld %lu %lld %llu (so PRId64 too), %f %g, %%; no width but for .*s, no positional ones.
- * message must be a string literal.
+ * message must be a string literal. A text argument that is a word of ours, not of the input, is
+ * written ERROR_TERM("day of month"): it is translated with the message.
  */
+#define ERROR_TERM(literal) "\1" literal
 int error_set(struct error *err, enum error_code code, const char *message, ...)
     __attribute__((format(printf, 3, 4)));
 /* The same with the member's path, e.g. "tasks[2].url"; path is copied. */
