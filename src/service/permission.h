@@ -36,6 +36,8 @@ struct principal {
     struct grant *grants;
     size_t grant_count;
     bool browser;     /* came with a session cookie: CSRF rules apply */
+    int32_t user_id;    /* the user, or the owner of the key; 0 for a service */
+    int32_t session_id; /* of a browser, else 0 */
 };
 
 bool role_may(enum role role, enum permission permission);
