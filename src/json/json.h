@@ -93,7 +93,7 @@ struct json_member {
 struct json_table {
     const char *name;            /* schema name: "Job" */
     size_t size;                 /* of the struct */
-    const struct json_member *members; /* ended by a member without name */
+    const struct json_member *members; /* at most 64, ended by one without name */
 };
 
 /*
@@ -103,9 +103,14 @@ struct json_table {
  */
 int json_read(struct str text, size_t size_max, const struct json_table *table,
               struct arena *arena, void *target, struct error *err);
-/* Writes *source as an object. OUT: IN_ONLY members are left out. */
+/* Writes *source as an object without IN_ONLY members. JSON_HAS plays no part. */
 void json_write(struct json_writer *w, const struct json_table *table, const void *source);
-/* Like json_write, but for calls between services: IN_ONLY members are written, OUT_ONLY read. */
+/*
+ * The same for calls between services: IN_ONLY members are written, OUT_ONLY ones read, members
+ * with JSON_HAS written where their bool is set. null reads as absent; ranges and least sizes are
+ * not checked (0 means "not set" there); members that this version does not know are passed over,
+ * so that versions can be mixed while a cluster is updated.
+ */
 void json_write_all(struct json_writer *w, const struct json_table *table, const void *source);
 int json_read_all(struct str text, size_t size_max, const struct json_table *table,
                   struct arena *arena, void *target, struct error *err);
