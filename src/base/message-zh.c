@@ -7,7 +7,7 @@ struct translation {
     const char *english, *chinese;
 };
 
-/* Sorted by the English format (strcmp), which is the key; test/tree checks order and coverage. */
+/* Sorted by the English format (strcmp), which is the key; tests/tree checks order and coverage. */
 static const struct translation translations[] = {
 #include "base/message-zh.inc"
 };
