@@ -1,0 +1,33 @@
+"""Fixtures that every folder of tests can use."""
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+from belfry import BINARY, Belfry, Sink  # noqa: E402
+
+
+def pytest_collection_modifyitems(items):
+    assert BINARY.exists(), f"{BINARY} is not built: ./run --build-only"
+
+
+@pytest.fixture
+def sink():
+    with Sink() as sink:
+        yield sink
+
+
+@pytest.fixture
+def fresh_belfry():
+    """A server of the test's own."""
+    with Belfry() as belfry:
+        yield belfry
+
+
+@pytest.fixture(scope="module")
+def belfry():
+    """One server that the tests of a file share."""
+    with Belfry() as belfry:
+        yield belfry
