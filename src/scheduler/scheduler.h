@@ -160,7 +160,7 @@ struct report {
     const void *detail;          /* driver's: output, message, usage; passed on in the MOVE */
 };
 
-struct event {
+struct scheduler_event { /* not "event": libevent has that name */
     enum event_kind kind;
     int64_t now_ms;              /* UTC by the database's clock */
     int64_t mono_ms;
@@ -295,7 +295,7 @@ struct scheduler_settings {      /* 0: the default in parentheses */
 struct scheduler;
 struct scheduler *scheduler_new(const struct scheduler_settings *settings);
 void scheduler_free(struct scheduler **scheduler);
-void scheduler_step(struct scheduler *scheduler, const struct event *event, struct actions *actions);
+void scheduler_step(struct scheduler *scheduler, const struct scheduler_event *event, struct actions *actions);
 
 struct scheduler_counters {
     uint64_t planned, started, ended, late_reports, moves, moves_lost, dispatches, refused, lost, shed;
