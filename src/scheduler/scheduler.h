@@ -20,6 +20,18 @@
  * when EVENT_MOVED says that it was applied. While a move is under way, nothing else is asked
  * for that run. A store answer that is UNKNOWN is followed by reading the rows again, never by
  * repeating the write.
+ *
+ * What the driver owes:
+ * - LEASE, SCAN, PLAN, LOAD, MOVE, DISPATCH and ASK are answered exactly once, in any order, each
+ *   with the reference of its action. What a PLAN or MOVE points to stays valid until answered;
+ *   everything else lives in the arena.
+ * - Rows are read from the primary. Of a job, no row is given after a newer one; if it happens, the
+ *   older is ignored and its schedule not looked at.
+ * - An edit that takes PLANNED rows away (fire_at later than now) changes schedule_version, and so
+ *   does each change of pause; a pause sets paused_at = now and leaves fires up to and including
+ *   paused_at alone. Its gap is written by the plan that follows it, so ending it early means:
+ *   paused_until = now and next_fire_at = the first fire at or after now.
+ * - A DISPATCH reaches that incarnation or nobody: another one must refuse it.
  */
 
 enum { SHARD_COUNT = 64, EXECUTOR_NAME_MAX = 64, INCARNATION_SIZE = 33 };
@@ -119,6 +131,7 @@ struct executor_load {
     bool draining;
     const struct running_run *running; /* has, or has a result not yet acknowledged */
     size_t running_count;
+    int64_t started_at;          /* of the process; 0 unknown. Tells which of two incarnations is older */
 };
 
 struct running_run {
@@ -149,15 +162,17 @@ enum report_kind { REPORT_START, REPORT_RESULT };
 
 struct report {
     enum report_kind kind;
-    uint64_t ack;                /* the driver's handle, given back by ACTION_ACK */
+    uint64_t ack;                /* the driver's handle, given back by ACTION_ACK exactly once */
     int64_t run_id;
+    int32_t job_id;              /* as dispatched: tells the shard of a run that is not known here */
     int32_t attempt, token;
     int64_t started_at, ended_at;  /* executor's clock corrected by the driver; 0 unknown */
     enum run_state outcome;      /* RESULT: SUCCEEDED, FAILED, TIMED_OUT, CANCELLED */
     enum cause cause;
     int64_t retry_after_ms;      /* asked for by the far end; 0: none. Capped by retry_cap_ms */
     bool no_retry;               /* task says: trying again is of no use */
-    const void *detail;          /* driver's: output, message, usage; passed on in the MOVE */
+    const void *detail;          /* driver's: output, message, usage; passed on in the MOVE;
+                                    valid until the report is acknowledged */
 };
 
 struct scheduler_event { /* not "event": libevent has that name */
@@ -198,6 +213,8 @@ enum action_kind {
     ACTION_ACK,          /* report is durable (taken), not ours, or of no more use (stale) */
     ACTION_TIMER,        /* wake me with TICK at mono_ms; a later one replaces it */
     ACTION_INCIDENT,     /* a run has ended badly after its last attempt */
+    ACTION_JOBS,         /* job rows wanted (runs of jobs not known here): answered by EVENT_JOB or
+                            EVENT_JOB_GONE for each, in any order; no answer: asked again */
 };
 
 struct plan_run {
@@ -244,7 +261,8 @@ struct move {
     int32_t lost_count, failed_count;
     const void *detail;          /* of the report that caused it, or NULL */
     /* A job with schedule "delay": its next fire, set in the same transaction where the job still
-     * has schedule_version. 0: leave it. */
+     * has schedule_version and its next_fire_at is NULL (parked). 0: leave it. Whether that row was
+     * changed does not decide whether the move counts as applied. */
     int64_t set_next_fire_at;
     int32_t schedule_version;
 };
@@ -262,9 +280,11 @@ struct action {
                                              int64_t fire_at; } *runs; size_t count; } dispatch;
         struct { const char *executor, *incarnation; const struct running_run *runs; size_t count; } ask;
         struct { const char *executor, *incarnation; struct running_run run; enum cause cause; } kill;
+        /* NOT_OURS: not taken here; keep it and report again (to the shard's owner). */
         struct { uint64_t ack; enum ack_verdict { ACK_TAKEN, ACK_NOT_OURS, ACK_STALE } verdict; } ack;
         struct { int64_t mono_ms; } timer;
         struct { int64_t run_id; int32_t job_id; enum run_state state; enum cause cause; } incident;
+        struct { const int32_t *ids; size_t count; } jobs;
     };
 };
 
@@ -289,6 +309,10 @@ struct scheduler_settings {      /* 0: the default in parentheses */
     int32_t fires_per_plan;      /* runs of one job in one item (16) */
     int64_t settle_ms;           /* after start or take-over: wait so long for heartbeats before
                                     a run's unknown executor counts as lost (executor_lease_ms) */
+    int64_t ready_grace_ms;      /* a due run without a free slot is written as READY after this:
+                                    until then one write may take it to DISPATCHED (200) */
+    int64_t sweep_interval_ms;   /* every owned shard is read again once in this time, one after
+                                    the other: what hints did not tell comes to light (60,000) */
     bool leases;                 /* false: this node owns all shards (SQLite) with epoch 0 */
 };
 
