@@ -76,6 +76,8 @@ void db_submit(struct db *db, enum db_pool pool, db_fn *fn, void *ctx, db_done *
 void db_submit_read(struct db *db, enum db_pool pool, db_fn *fn, void *ctx, db_done *done);
 /* Blocking, for start-up, the CLI and tests only; not from the loop once it runs. */
 enum db_outcome db_run(struct db *db, enum db_pool pool, db_fn *fn, void *ctx, struct error *err);
+enum db_outcome db_run_read(struct db *db, enum db_pool pool, db_fn *fn, void *ctx,
+                            struct error *err);
 
 /* Counters for /metrics: how many, how long; see db_statistics in db.c for the table. */
 struct db_statistics {
@@ -174,6 +176,7 @@ struct db_migration {
     int version;      /* 1, 2, 3 … over all services; the date would do, but is harder to read */
     const char *name; /* "job-admin: runs" */
     const char *sql;
+    bool log_store;   /* for the run logs: on SQLite applied to their file, on servers no matter */
 };
 int db_migrate(struct db *db, const struct db_migration *migrations, size_t count,
                int *ret_applied, struct error *err); /* blocking, as db_run */
@@ -181,6 +184,12 @@ int db_migrate(struct db *db, const struct db_migration *migrations, size_t coun
  * on SQLite. Inside a transaction of its own. */
 int db_partitions_ensure(struct db_tx *tx, const char *table, int64_t first_day, int64_t last_day,
                          struct error *err);
+/*
+ * Removes a part of what belongs to days before before_day: the oldest partition on servers, else a
+ * batch of rows. ret_more: call again, in another transaction (pool API; not joined with others).
+ */
+int db_history_drop(struct db_tx *tx, const char *table, int64_t before_day, bool *ret_more,
+                    struct error *err);
 /* The id that $SERIAL gave in the last INSERT of this transaction. */
 int64_t db_last_id(struct db_tx *tx);
 
