@@ -253,7 +253,7 @@ static int number_parse_node(struct parser *p, struct json_node *node)
 
     if (number_shape(p) < 0)
         return -1;
-    node->kind = KIND_NUMBER;
+    node->kind = JSON_KIND_NUMBER;
     node->text = (struct str){ p->text.bytes + begin, p->at - begin };
     if (number_fits(node->text))
         return 0;
@@ -267,7 +267,7 @@ static int word_parse(struct parser *p, struct json_node *node)
     static const struct {
         const char *word;
         enum json_kind kind;
-    } words[] = { { "null", KIND_NULL }, { "true", KIND_TRUE }, { "false", KIND_FALSE } };
+    } words[] = { { "null", JSON_KIND_NULL }, { "true", JSON_KIND_TRUE }, { "false", JSON_KIND_FALSE } };
     struct str rest = { p->text.bytes + p->at, p->text.size - p->at };
 
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
@@ -290,7 +290,7 @@ static void path_print(const struct parser *p, struct str name, char *path, size
     for (unsigned i = 1; i <= p->depth && used < size; i++) {
         const struct json_node *parent = p->stack[i - 1];
         struct str part = i < p->depth ? p->stack[i]->name : name;
-        if (parent->kind == KIND_ARRAY)
+        if (parent->kind == JSON_KIND_ARRAY)
             used += (size_t)snprintf(path + used, size - used, "[%u]", parent->count - 1);
         else
             used += (size_t)snprintf(path + used, size - used, "%s%.*s", used ? "." : "",
@@ -359,7 +359,7 @@ static void attach(struct parser *p, struct json_node *node)
 
 static int container_open(struct parser *p, struct json_node *node)
 {
-    node->kind = peek(p) == '{' ? KIND_OBJECT : KIND_ARRAY;
+    node->kind = peek(p) == '{' ? JSON_KIND_OBJECT : JSON_KIND_ARRAY;
     if (p->depth == JSON_DEPTH_MAX) {
         error_set(p->err, ERR_INVALID, "JSON is nested deeper than %d levels", JSON_DEPTH_MAX);
         return fail(p);
@@ -373,7 +373,7 @@ static int container_open(struct parser *p, struct json_node *node)
 /* Name and colon where the innermost container is an object, then the value or its beginning. */
 static int value_parse(struct parser *p, struct json_node *node)
 {
-    if (p->depth && p->stack[p->depth - 1]->kind == KIND_OBJECT) {
+    if (p->depth && p->stack[p->depth - 1]->kind == JSON_KIND_OBJECT) {
         if (text_parse(p, &node->name) < 0)
             return -1;
         skip_space(p);
@@ -388,7 +388,7 @@ static int value_parse(struct parser *p, struct json_node *node)
     case '[':
         return container_open(p, node);
     case '"':
-        node->kind = KIND_TEXT;
+        node->kind = JSON_KIND_TEXT;
         return text_parse(p, &node->text);
     case 't':
     case 'f':
@@ -408,8 +408,8 @@ static int close_parse(struct parser *p, bool fresh)
     for (; p->depth; fresh = false) {
         struct json_node *top = p->stack[p->depth - 1];
         skip_space(p);
-        if (peek(p) == (top->kind == KIND_OBJECT ? '}' : ']')) {
-            if (top->kind == KIND_OBJECT && names_check(p, top) < 0)
+        if (peek(p) == (top->kind == JSON_KIND_OBJECT ? '}' : ']')) {
+            if (top->kind == JSON_KIND_OBJECT && names_check(p, top) < 0)
                 return -1;
             p->at++;
             p->depth--;

@@ -74,7 +74,7 @@ static int text_check(struct reader *r, unsigned flags, struct str text)
 static int text_read(struct reader *r, const struct json_node *node, unsigned flags, int64_t min,
                      int64_t max, char **ret)
 {
-    if (node->kind != KIND_TEXT)
+    if (node->kind != JSON_KIND_TEXT)
         return error_set(r->err, ERR_INVALID, "must be text");
     if (text_check_size(r, node->text, min, max) < 0 || text_check(r, flags, node->text) < 0)
         return -1;
@@ -84,7 +84,7 @@ static int text_read(struct reader *r, const struct json_node *node, unsigned fl
 
 static int time_read(struct reader *r, const struct json_node *node, int64_t *ret)
 {
-    if (node->kind != KIND_TEXT || !time_parse(node->text, ret))
+    if (node->kind != JSON_KIND_TEXT || !time_parse(node->text, ret))
         return error_set(r->err, ERR_INVALID,
                          "must be a time with offset such as 2026-11-25T09:30:00+08:00");
     return 0;
@@ -106,7 +106,7 @@ static int enum_read(struct reader *r, const struct json_member *member,
 {
     char allowed[256];
 
-    for (int32_t i = 0; node->kind == KIND_TEXT && member->names[i]; i++)
+    for (int32_t i = 0; node->kind == JSON_KIND_TEXT && member->names[i]; i++)
         if (str_is(node->text, member->names[i])) {
             *ret = i;
             return 0;
@@ -122,7 +122,7 @@ static int int_read(struct reader *r, const struct json_node *node, int64_t min,
 {
     int64_t number;
 
-    if (node->kind != KIND_NUMBER || !json_number_is_integer(node->text))
+    if (node->kind != JSON_KIND_NUMBER || !json_number_is_integer(node->text))
         return error_set(r->err, ERR_INVALID, "must be a whole number");
     if (!number_parse(node->text, INT64_MIN, INT64_MAX, &number))
         number = INT64_MIN; /* the one int64 that number_parse leaves out */
@@ -159,7 +159,7 @@ static int double_read(struct reader *r, const struct json_member *member,
 {
     char text[64];
 
-    if (node->kind != KIND_NUMBER || node->text.size >= sizeof text)
+    if (node->kind != JSON_KIND_NUMBER || node->text.size >= sizeof text)
         return error_set(r->err, ERR_INVALID, "must be a number");
     memcpy(text, node->text.bytes, node->text.size);
     text[node->text.size] = '\0';
@@ -173,9 +173,9 @@ static int double_read(struct reader *r, const struct json_member *member,
 
 static int bool_read(struct reader *r, const struct json_node *node, bool *ret)
 {
-    if (node->kind != KIND_TRUE && node->kind != KIND_FALSE)
+    if (node->kind != JSON_KIND_TRUE && node->kind != JSON_KIND_FALSE)
         return error_set(r->err, ERR_INVALID, "must be true or false");
-    *ret = node->kind == KIND_TRUE;
+    *ret = node->kind == JSON_KIND_TRUE;
     return 0;
 }
 
@@ -229,7 +229,7 @@ static int array_read(struct reader *r, const struct json_member *member,
     size_t size = element_size(member), i = 0;
     char index[24];
 
-    if (node->kind != KIND_ARRAY)
+    if (node->kind != JSON_KIND_ARRAY)
         return error_set(r->err, ERR_INVALID, "must be an array");
     if (count_check(r, member, node->count) < 0)
         return -1;
@@ -258,7 +258,7 @@ static int map_read(struct reader *r, const struct json_member *member,
 {
     size_t i = 0;
 
-    if (node->kind != KIND_OBJECT)
+    if (node->kind != JSON_KIND_OBJECT)
         return error_set(r->err, ERR_INVALID, "must be an object of texts");
     if (count_check(r, member, node->count) < 0)
         return -1;
@@ -327,7 +327,7 @@ static int member_read(struct reader *r, const struct json_member *member,
 {
     if (!r->between_services && member->flags & JSON_OUT_ONLY)
         return error_set(r->err, ERR_INVALID, "is set by Belfry and cannot be given");
-    if (node->kind == KIND_NULL && member->type != JSON_ANY) {
+    if (node->kind == JSON_KIND_NULL && member->type != JSON_ANY) {
         if (r->between_services || member->flags & JSON_NULL_OK)
             return 0;
         return error_set(r->err, ERR_INVALID, "must not be null");
@@ -369,7 +369,7 @@ static int object_read(struct reader *r, const struct json_table *table,
     uint64_t seen = 0;
     int last = -1;
 
-    if (node->kind != KIND_OBJECT)
+    if (node->kind != JSON_KIND_OBJECT)
         return error_set(r->err, ERR_INVALID, "must be an object");
     for (const struct json_node *n = node->first; n; n = n->next) {
         int i = index_find(table, n->name, last);
@@ -380,7 +380,7 @@ static int object_read(struct reader *r, const struct json_table *table,
         if (i < 0 || member_read(r, &table->members[i], n, target) < 0)
             return fail_at_name(r, n->name);
         assert(i < 64);
-        if (n->kind != KIND_NULL || table->members[i].type == JSON_ANY)
+        if (n->kind != JSON_KIND_NULL || table->members[i].type == JSON_ANY)
             seen |= UINT64_C(1) << i;
         last = i;
     }

@@ -23,7 +23,7 @@ static void children_compact(struct buf *out, const struct json_node *node)
     for (const struct json_node *n = node->first; n; n = n->next) {
         if (n != node->first)
             buf_add_char(out, ',');
-        if (node->kind == KIND_OBJECT) {
+        if (node->kind == JSON_KIND_OBJECT) {
             json_quote(out, n->name);
             buf_add_char(out, ':');
         }
@@ -35,17 +35,17 @@ static void children_compact(struct buf *out, const struct json_node *node)
 void json_compact(struct buf *out, const struct json_node *node)
 {
     switch (node->kind) {
-    case KIND_NULL: buf_add_text(out, "null"); break;
-    case KIND_FALSE: buf_add_text(out, "false"); break;
-    case KIND_TRUE: buf_add_text(out, "true"); break;
-    case KIND_NUMBER: buf_add(out, node->text.bytes, node->text.size); break;
-    case KIND_TEXT: json_quote(out, node->text); break;
-    case KIND_ARRAY:
+    case JSON_KIND_NULL: buf_add_text(out, "null"); break;
+    case JSON_KIND_FALSE: buf_add_text(out, "false"); break;
+    case JSON_KIND_TRUE: buf_add_text(out, "true"); break;
+    case JSON_KIND_NUMBER: buf_add(out, node->text.bytes, node->text.size); break;
+    case JSON_KIND_TEXT: json_quote(out, node->text); break;
+    case JSON_KIND_ARRAY:
         buf_add_char(out, '[');
         children_compact(out, node);
         buf_add_char(out, ']');
         break;
-    case KIND_OBJECT:
+    case JSON_KIND_OBJECT:
         buf_add_char(out, '{');
         children_compact(out, node);
         buf_add_char(out, '}');
@@ -64,6 +64,34 @@ char *json_compact_text(const struct json_node *node, struct arena *arena)
     return text;
 }
 
+/* --- members -------------------------------------------------------------------------------- */
+
+const struct json_node *json_member_find(const struct json_node *node, const char *name)
+{
+    if (!node || node->kind != JSON_KIND_OBJECT)
+        return NULL;
+    for (const struct json_node *n = node->first; n; n = n->next) {
+        if (str_is(n->name, name))
+            return n;
+    }
+    return NULL;
+}
+
+const char *json_member_text(const struct json_node *node, const char *name, struct arena *arena)
+{
+    const struct json_node *member = json_member_find(node, name);
+
+    if (!member)
+        return "";
+    switch (member->kind) {
+    case JSON_KIND_TEXT:
+    case JSON_KIND_NUMBER: return arena_strndup(arena, member->text.bytes, member->text.size);
+    case JSON_KIND_TRUE: return "true";
+    case JSON_KIND_FALSE: return "false";
+    default: return "";
+    }
+}
+
 int json_check(struct str text, size_t size_max, bool object_only, struct arena *arena,
                char **ret_compact, struct error *err)
 {
@@ -71,7 +99,7 @@ int json_check(struct str text, size_t size_max, bool object_only, struct arena 
 
     if (json_parse(text, size_max, arena, &root, err) < 0)
         return -1;
-    if (object_only && root->kind != KIND_OBJECT)
+    if (object_only && root->kind != JSON_KIND_OBJECT)
         return error_set(err, ERR_INVALID, "must be an object");
     if (ret_compact)
         *ret_compact = json_compact_text(root, arena);
@@ -118,9 +146,9 @@ static const struct json_node *element_find(const struct json_node *array, struc
 
 static const struct json_node *child_find(const struct json_node *node, struct str token)
 {
-    if (node->kind == KIND_ARRAY)
+    if (node->kind == JSON_KIND_ARRAY)
         return element_find(node, token);
-    if (node->kind != KIND_OBJECT)
+    if (node->kind != JSON_KIND_OBJECT)
         return NULL;
     for (const struct json_node *n = node->first; n; n = n->next)
         if (str_equal(n->name, token))
@@ -144,7 +172,7 @@ int json_pointer(struct str text, const char *pointer, bool as_text, struct aren
         node = child_find(node, token_decode(token, arena));
     if (!node)
         return 0;
-    if (as_text && node->kind == KIND_TEXT)
+    if (as_text && node->kind == JSON_KIND_TEXT)
         *ret_value = arena_strndup(arena, node->text.bytes, node->text.size);
     else
         *ret_value = json_compact_text(node, arena);
@@ -159,16 +187,16 @@ int json_pairs(struct str text, struct arena *arena, struct json_pair **ret_pair
 
     if (json_parse(text, SIZE_MAX, arena, &root, err) < 0)
         return -1;
-    if (root->kind != KIND_OBJECT)
+    if (root->kind != JSON_KIND_OBJECT)
         return error_set(err, ERR_INVALID, "must be an object");
     struct json_pair *pairs = ARENA_ARRAY(arena, struct json_pair, root->count);
     for (const struct json_node *n = root->first; n; n = n->next, i++) {
         struct str name = json_name_clip(n->name);
-        if (n->kind == KIND_ARRAY || n->kind == KIND_OBJECT)
+        if (n->kind == JSON_KIND_ARRAY || n->kind == JSON_KIND_OBJECT)
             return error_set_at(err, ERR_INVALID, arena_strndup(arena, name.bytes, name.size),
                                 "must be text, a number, true, false or null");
         pairs[i].name = arena_strndup(arena, n->name.bytes, n->name.size);
-        pairs[i].value = n->kind == KIND_TEXT ? arena_strndup(arena, n->text.bytes, n->text.size)
+        pairs[i].value = n->kind == JSON_KIND_TEXT ? arena_strndup(arena, n->text.bytes, n->text.size)
                                               : json_compact_text(n, arena);
     }
     *ret_pairs = pairs;
