@@ -52,8 +52,8 @@ void request_answer_json(struct request *request, int status, const struct buf *
 void request_answer_empty(struct request *request, int status); /* 204 */
 /* application/problem+json in the reader's language with code, path, position, request id. */
 void request_fail(struct request *request, const struct error *err);
-/* The answer for an outcome of the store that is not DB_OK. */
-
+/* The answer for an outcome of the store (enum db_outcome) that is not DB_OK. DB_UNKNOWN is 504:
+ * whether it is stored must be read. */
 void request_fail_outcome(struct request *request, int outcome, const struct error *err);
 
 /* { "items": […], "next_cursor": "…" | null } */
@@ -65,5 +65,16 @@ int cursor_read(const char *cursor, int64_t *ret_a, int64_t *ret_b, struct error
 
 /* HTTP status of an error code: one table. */
 int error_http_status(enum error_code code);
+
+/* --- for those who take requests in: the gateway, the internal listener ------------------------
+ * A request in the exchange's arena with http, language, client_address (the peer) and an id of
+ * its own (UUIDv7) set; route, params, principal and state are the caller's to add.
+ */
+struct request *request_new(struct http_exchange *exchange);
+/* The application/problem+json of err; request_id may be NULL. */
+void problem_write(const struct error *err, enum language language, const char *request_id,
+                   struct buf *out);
+enum language language_accepted(struct str accept_language);
+void request_id_make(char id[40]); /* UUIDv7 */
 
 #endif

@@ -18,6 +18,7 @@ struct event_base;
 struct launcher;
 struct registry;
 struct egress;
+struct service;
 
 struct route {
     enum http_method method;
@@ -42,10 +43,13 @@ struct node {
     struct egress *egress;           /* rules for what tasks dial; own ports are in it */
     struct launcher *launcher;       /* NULL in a process without job-execute */
     const char *name;                /* node.name, unique in the cluster; default host name */
+    const char *url;                 /* where other processes call this one; "local": nowhere */
     char incarnation[33];            /* random, new at each start (128 bit, hex) */
     const char *data_dir;            /* 0700 */
     int64_t started_ms;
     bool draining;
+    const struct service *const *services; /* all of the executable, here or elsewhere */
+    size_t service_count;
 };
 
 struct service {
@@ -65,14 +69,52 @@ struct service {
      * over; the frame goes on after node.drain_timeout in any case. NULL: at once. */
     void (*drain)(void *state, void (*done)(void *ctx), void *ctx);
     void (*free)(void *state);
+    /* SIGHUP: time zones, certificates … read again. NULL: nothing to read. */
+    void (*reload)(void *state);
 };
 
-/* Runs the services until SIGTERM or SIGINT (drain) or a second one (at once). Returns the exit
- * code: 0, 64 usage, 69 a dependency, 73 data folder, 75 port in use or data folder busy, 78
- * configuration. all: every service of the executable (routes of remote ones are needed too). */
-int service_main(const struct service *const *run, size_t run_count,
-                 const struct service *const *all, size_t all_count, const struct config *config,
-                 struct launcher *launcher);
+/*
+ * How nodes get to know each other's keys: auth keeps them. The frame may not include auth, so
+ * belfry/cmd-serve.c hands its client in. Each done is called exactly once, later, on the loop.
+ */
+struct node_hooks {
+    /* Makes this node's name and public key (node_public_key) known to auth, proving by
+     * cluster.join_key that it belongs here. Called at the start, and again when refused. */
+    void (*enrol)(struct node *node, void (*done)(void *ctx, const struct error *err), void *ctx);
+    /* The public key of the node with this name; NULL where there is none (err NULL) or auth could
+     * not be asked (err). */
+    void (*find)(struct node *node, const char *name,
+                 void (*done)(void *ctx, const unsigned char *public_key, const struct error *err),
+                 void *ctx);
+};
+enum { NODE_KEY_SIZE = 32 };
+const unsigned char *node_public_key(const struct node *node); /* NODE_KEY_SIZE bytes */
+
+struct service_setup {
+    const struct service *const *run; /* those of this process, in the order of their start */
+    size_t run_count;
+    const struct service *const *all; /* routes and migrations of remote ones are needed too */
+    size_t all_count;
+    const struct config *config;
+    struct launcher *launcher;        /* may be NULL */
+    const struct node_hooks *hooks;   /* may be NULL where every service runs here */
+};
+
+enum service_exit {
+    EXIT_USAGE = 64,
+    EXIT_DEPENDENCY = 69, /* something that it cannot run without */
+    EXIT_BUG = 70,        /* ours */
+    EXIT_DATA = 73,       /* data folder cannot be made or written */
+    EXIT_BUSY = 75,       /* port in use, data folder used by another process */
+    EXIT_CONFIG = 78,
+};
+
+/*
+ * Runs the services until SIGTERM or SIGINT (drain, in the reverse order of the start) or a second
+ * one (at once); SIGHUP reloads. Returns the exit code, 0 after a stop by signal. What stops the
+ * start is logged as one line. A database server that is away is waited for, and the log says so.
+ */
+int service_main(const struct service_setup *setup);
 
 /* Finds the route of a request among all services. 1 found with params; 0 none; -1 the path
  * exists but not with this method (ret_allow: "GET, POST"). */
@@ -90,5 +132,13 @@ int routes_check(const struct service *const *all, size_t all_count, struct erro
 void service_forward(struct node *node, const struct service *service, struct request *request);
 /* The service's state in this process, NULL when it does not run here. */
 void *service_local_state(const struct node *node, const char *service_name);
+/* 0 when the node can serve: store, services, not draining; -1 says what it waits for. */
+int node_ready(struct node *node, struct error *err);
+/* Answers GET /healthz and /readyz and returns true; false: another path. What is waited for is
+ * told to loopback peers only. */
+bool node_health_answer(struct node *node, struct http_exchange *exchange);
+/* Calls fn on the loop, soon and never inside this; loop only. fn is not called any more once the
+ * node is being freed. */
+void node_post(struct node *node, void (*fn)(void *ctx), void *ctx);
 
 #endif

@@ -1,0 +1,92 @@
+#include "service/service-private.h"
+
+#include "base/log.h"
+#include "base/random.h"
+
+#include <sodium.h>
+#include <sys/stat.h>
+
+static int service_start(struct frame *frame, struct running *running, struct error *err)
+{
+    if (running->service->start && running->service->start(&frame->node, &running->state, err) < 0)
+        return -1;
+    running->started = true;
+    return 0;
+}
+
+/* 0 all started; 1 stopped by a signal meanwhile; -1 with err. */
+static int frame_start(struct frame *frame, struct error *err)
+{
+    int rc = store_start(frame, err);
+
+    for (size_t i = 0; rc == 0 && i < frame->running_count; i++)
+        rc = service_start(frame, &frame->running[i], err);
+    if (rc == 0)
+        frame->ready = true;
+    return rc;
+}
+
+/*
+ * Order: nobody calls anybody any more; the store answers what was under way while those who asked
+ * are still there; then the services, last started first.
+ */
+static void frame_stop(struct frame *frame)
+{
+    frame->node.draining = true;
+    posts_run(frame);
+    calls_abandon(frame);
+    db_close(&frame->node.db);
+    for (size_t i = frame->running_count; i-- > 0;) {
+        struct running *running = &frame->running[i];
+        if (running->started && running->service->free)
+            running->service->free(running->state);
+        running->started = false;
+    }
+    posts_done(frame);
+    calls_free(frame);
+    signals_done(frame);
+}
+
+static int frame_run(struct frame *frame)
+{
+    struct error err;
+    int exit_code = 0;
+
+    int rc = signals_init(frame, &err) < 0 ? -1 : frame_start(frame, &err);
+    if (rc < 0) {
+        LOG_ERROR("cannot start", "why", error_english(&err));
+        exit_code = exit_code_of(err.code);
+    } else if (rc == 0) {
+        LOG_INFO("serving", "node", frame->node.name, "data", frame->node.data_dir, "url",
+                 frame->node.url);
+        event_base_dispatch(frame->node.base);
+    }
+    frame_stop(frame);
+    if (rc >= 0)
+        LOG_INFO("stopped");
+    return exit_code;
+}
+
+int service_main(const struct service_setup *setup)
+{
+    struct frame *frame = NULL;
+    struct error err;
+    int exit_code;
+
+    umask(077);
+    if (sodium_init() < 0) {
+        LOG_ERROR("cannot start", "why", "libsodium does not work here");
+        return EXIT_DEPENDENCY;
+    }
+    if (routes_check(setup->all, setup->all_count, &err) < 0) {
+        LOG_ERROR("cannot start", "why", error_english(&err));
+        return EXIT_BUG;
+    }
+    if (frame_new(setup, &frame, &exit_code, &err) < 0) {
+        LOG_ERROR("cannot start", "why", error_english(&err));
+        return exit_code;
+    }
+    exit_code = frame_run(frame);
+    frame_free(&frame);
+    return exit_code;
+}
