@@ -38,6 +38,9 @@ const struct config_key config_keys[] = {
       "Address and port where the services of this process answer those of other processes; "
       "default: none where all services run here, else the port of the first service's default in "
       "[registry].", NULL, NULL },
+    { "internal", "url", CONFIG_TEXT, NULL, 0, 0,
+      "http://host:port under which other processes reach that listener; default: made from "
+      "internal.listen, so needed where that is 0.0.0.0 or [::].", NULL, NULL },
     { "internal", "tls_certificate", CONFIG_TEXT, NULL, 0, 0,
       "PEM file with the certificate chain of that listener; not set: plain HTTP, signed all the "
       "same.", NULL, NULL },

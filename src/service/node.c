@@ -18,12 +18,12 @@ enum { NAME_MAX_SIZE = 64 };
 int exit_code_of(enum error_code code)
 {
     switch (code) {
-    case ERR_INVALID: return EXIT_CONFIG;
-    case ERR_CONFLICT: return EXIT_BUSY;
+    case ERR_INVALID: return SERVICE_EXIT_CONFIG;
+    case ERR_CONFLICT: return SERVICE_EXIT_BUSY;
     case ERR_IO:
-    case ERR_STORAGE_FULL: return EXIT_DATA;
-    case ERR_INTERNAL: return EXIT_BUG;
-    default: return EXIT_DEPENDENCY;
+    case ERR_STORAGE_FULL: return SERVICE_EXIT_DATA;
+    case ERR_INTERNAL: return SERVICE_EXIT_BUG;
+    default: return SERVICE_EXIT_DEPENDENCY;
     }
 }
 
@@ -137,7 +137,7 @@ int frame_new(const struct service_setup *setup, struct frame **ret_frame, int *
     evthread_use_pthreads();
     frame->node.base = event_base_new();
     if (!frame->node.base) {
-        *ret_exit = EXIT_DEPENDENCY;
+        *ret_exit = SERVICE_EXIT_DEPENDENCY;
         return error_set(err, ERR_UNAVAILABLE, "cannot make an event loop");
     }
     posts_init(frame);

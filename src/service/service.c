@@ -76,11 +76,11 @@ int service_main(const struct service_setup *setup)
     umask(077);
     if (sodium_init() < 0) {
         LOG_ERROR("cannot start", "why", "libsodium does not work here");
-        return EXIT_DEPENDENCY;
+        return SERVICE_EXIT_DEPENDENCY;
     }
     if (routes_check(setup->all, setup->all_count, &err) < 0) {
         LOG_ERROR("cannot start", "why", error_english(&err));
-        return EXIT_BUG;
+        return SERVICE_EXIT_BUG;
     }
     if (frame_new(setup, &frame, &exit_code, &err) < 0) {
         LOG_ERROR("cannot start", "why", error_english(&err));

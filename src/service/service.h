@@ -101,12 +101,12 @@ struct service_setup {
 };
 
 enum service_exit {
-    EXIT_USAGE = 64,
-    EXIT_DEPENDENCY = 69, /* something that it cannot run without */
-    EXIT_BUG = 70,        /* ours */
-    EXIT_DATA = 73,       /* data folder cannot be made or written */
-    EXIT_BUSY = 75,       /* port in use, data folder used by another process */
-    EXIT_CONFIG = 78,
+    SERVICE_EXIT_USAGE = 64,
+    SERVICE_EXIT_DEPENDENCY = 69, /* something that it cannot run without */
+    SERVICE_EXIT_BUG = 70,        /* ours */
+    SERVICE_EXIT_DATA = 73,       /* data folder cannot be made or written */
+    SERVICE_EXIT_BUSY = 75,       /* port in use, data folder used by another process */
+    SERVICE_EXIT_CONFIG = 78,
 };
 
 /*

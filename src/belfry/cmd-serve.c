@@ -1,0 +1,193 @@
+#include "service/service.h"
+
+#include "base/log.h"
+
+#ifdef WITH_AUTH
+#include "auth/client.h"
+#include "auth/service.h"
+#endif
+#ifdef WITH_GATEWAY
+#include "gateway/service.h"
+#endif
+#ifdef WITH_JOB_ADMIN
+#include "job-admin/service.h"
+#endif
+#ifdef WITH_JOB_EXECUTE
+#include "job-execute/launcher.h"
+#include "job-execute/service.h"
+#endif
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+int cmd_serve(int argc, char **argv);
+
+static const char help[] =
+    "usage: belfry serve [--config FILE] [SERVICE …]\n"
+    "\n"
+    "Runs every service in this process, or only those named: auth, job-admin, job-execute,\n"
+    "gateway. Services that run apart find each other by the addresses in [registry] and need the\n"
+    "same cluster.join_key; each process needs a data folder of its own.\n"
+    "\n"
+    "SIGTERM and SIGINT stop it after what runs has finished (node.drain_timeout), a second one at\n"
+    "once; SIGHUP reads the log level and time zones again.\n"
+    "\n"
+    "exit codes: 0 stopped; 64 usage; 69 something that it needs is missing; 73 data folder not\n"
+    "usable; 75 port or data folder in use; 78 configuration.\n"
+    "\n"
+    "examples:\n"
+    "  belfry serve                                    everything, on http://127.0.0.1:8680\n"
+    "  BELFRY_DATA=/tmp/b BELFRY_HTTP_LISTEN=127.0.0.1:9000 belfry serve\n"
+    "  BELFRY_DATA=/var/lib/belfry/execute belfry serve job-execute\n";
+
+/* In the order of their start: those that others ask come first. */
+static const struct service *const services[] = {
+#ifdef WITH_AUTH
+    &auth_service,
+#endif
+#ifdef WITH_JOB_ADMIN
+    &job_admin_service,
+#endif
+#ifdef WITH_JOB_EXECUTE
+    &job_execute_service,
+#endif
+#ifdef WITH_GATEWAY
+    &gateway_service,
+#endif
+    NULL, /* counts nothing; keeps the array from being empty */
+};
+static const size_t service_count = sizeof services / sizeof *services - 1;
+
+#ifdef WITH_AUTH
+static const struct node_hooks hooks = { .enrol = auth_node_enrol, .find = auth_node_find };
+#define HOOKS &hooks
+#else
+#define HOOKS NULL
+#endif
+
+/* What the command line asks for. */
+struct asked {
+    const char *config_path;
+    const struct service *run[sizeof services / sizeof *services];
+    size_t run_count;
+};
+
+static bool is_named(const struct service *service, char **names, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (strcmp(names[i], service->name) == 0)
+            return true;
+    return count == 0;
+}
+
+static int names_check(char **names, int count)
+{
+    for (int i = 0; i < count; i++) {
+        bool known = false;
+        for (size_t k = 0; k < service_count; k++)
+            known |= strcmp(services[k]->name, names[i]) == 0;
+        if (known)
+            continue;
+        fprintf(stderr, "belfry serve: no service \"%s\"; there are", names[i]);
+        for (size_t k = 0; k < service_count; k++)
+            fprintf(stderr, "%s %s", k ? "," : "", services[k]->name);
+        fputs(".\n", stderr);
+        return -1;
+    }
+    return 0;
+}
+
+static void services_choose(struct asked *asked, char **names, int count)
+{
+    for (size_t i = 0; i < service_count; i++)
+        if (is_named(services[i], names, count))
+            asked->run[asked->run_count++] = services[i];
+}
+
+/* -1 go on; else the exit code. */
+static int arguments_read(int argc, char **argv, struct asked *ret)
+{
+    static const struct option options[] = {
+        { "help", no_argument, NULL, 'h' }, { "config", required_argument, NULL, 'c' }, { 0 }
+    };
+    int c;
+
+    while ((c = getopt_long(argc, argv, "hc:", options, NULL)) != -1)
+        switch (c) {
+        case 'h': fputs(help, stdout); return 0;
+        case 'c': ret->config_path = optarg; break;
+        default: return SERVICE_EXIT_USAGE;
+        }
+    if (names_check(argv + optind, argc - optind) < 0)
+        return SERVICE_EXIT_USAGE;
+    services_choose(ret, argv + optind, argc - optind);
+    return -1;
+}
+
+static void log_level_apply(const struct config *config)
+{
+    enum log_level level;
+
+    if (log_level_parse(config_text(config, "log.level"), &level))
+        log_level_set(level);
+}
+
+/* Before any thread or loop exists, since it forks. */
+static int launcher_for(const struct asked *asked, struct launcher **ret_launcher)
+{
+    struct error err;
+    int rc = 0;
+
+    (void)err;
+    *ret_launcher = NULL;
+#ifdef WITH_JOB_EXECUTE
+    for (size_t i = 0; i < asked->run_count && rc == 0 && !*ret_launcher; i++)
+        if (asked->run[i]->needs_launcher)
+            rc = launcher_start(ret_launcher, &err);
+    if (rc < 0)
+        LOG_ERROR("cannot start", "why", error_english(&err));
+#else
+    (void)asked;
+#endif
+    return rc;
+}
+
+static int serve(const struct asked *asked, const struct config *config)
+{
+    struct service_setup setup = {
+        .run = asked->run,
+        .run_count = asked->run_count,
+        .all = services,
+        .all_count = service_count,
+        .config = config,
+        .hooks = HOOKS,
+    };
+
+    if (launcher_for(asked, &setup.launcher) < 0)
+        return SERVICE_EXIT_DEPENDENCY;
+    int exit_code = service_main(&setup);
+#ifdef WITH_JOB_EXECUTE
+    launcher_free(setup.launcher);
+#endif
+    return exit_code;
+}
+
+int cmd_serve(int argc, char **argv)
+{
+    struct asked asked = { 0 };
+    struct config *config;
+    struct error err;
+    int exit_code = arguments_read(argc, argv, &asked);
+
+    if (exit_code >= 0)
+        return exit_code;
+    if (config_load(asked.config_path, &config, &err) < 0) {
+        LOG_ERROR("cannot start", "why", error_english(&err));
+        return SERVICE_EXIT_CONFIG;
+    }
+    log_level_apply(config);
+    exit_code = serve(&asked, config);
+    config_free(&config);
+    return exit_code;
+}
