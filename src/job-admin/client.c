@@ -35,6 +35,7 @@ static const struct json_member heartbeat_members[] = {
       .count_offset = offsetof(struct admin_heartbeat, tag_count), .element = JSON_TEXT },
     MEMBER_ARRAY(admin_heartbeat, running, running_count, running_table, ITEMS_MAX),
     MEMBER(admin_heartbeat, JSON_INT, clock_ms),
+    MEMBER(admin_heartbeat, JSON_INT, started_at),
     { 0 },
 };
 static const struct json_table heartbeat_table = { "Heartbeat", sizeof(struct admin_heartbeat),

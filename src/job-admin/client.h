@@ -28,6 +28,7 @@ struct admin_heartbeat {
     struct admin_running *running; /* taken and not finished, or its result not acknowledged */
     size_t running_count;
     int64_t clock_ms;             /* executor's UTC when it was built */
+    int64_t started_at;           /* its process, by its clock */
 };
 struct admin_heartbeat_answer {
     char *admin, *incarnation;

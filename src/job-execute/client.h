@@ -29,6 +29,7 @@ struct execute_run {
 };
 
 struct execute_dispatch {
+    char *incarnation;            /* meant for: another one answers ERR_CONFLICT and takes nothing */
     char *admin, *admin_incarnation; /* who sends */
     char *admin_url;              /* where reports go first; "local" in one process */
     struct execute_run *runs;
