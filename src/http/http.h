@@ -17,7 +17,9 @@ struct http_header {
 
 /* First value of a header, compared without case; bytes NULL where there is none. */
 struct str http_header_find(const struct http_header *headers, size_t count, const char *name);
+bool http_token_char(char c);                   /* of RFC 9110 */
 bool http_header_name_valid(struct str name);   /* RFC 9110 token */
 bool http_header_value_valid(struct str value); /* no CR, LF, NUL or other controls but tab */
+const char *http_status_text(int status);       /* "Not Found"; "Unknown" where it is none of ours */
 
 #endif
