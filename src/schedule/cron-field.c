@@ -258,8 +258,11 @@ static int range_order(struct cron_parser *parser, struct range *range, const ch
         range->last += cron_limits(parser).span;
         return 0;
     }
-    return FIELD_ERROR(parser, at, "the range \"%.*s\" runs backwards; write two ranges, as a-max,min-b",
-                       TOKEN(cron_token(at, part_end(parser))));
+    if (parser->field == FIELD_YEAR)
+        return FIELD_ERROR(parser, at, "the range %d-%d runs backwards", range->first, range->last);
+    return FIELD_ERROR(parser, at, "the range %d-%d runs backwards; write %d-%d,%d-%d",
+                       range->first, range->last, range->first, cron_star_limits(parser).max,
+                       cron_star_limits(parser).min, range->last);
 }
 
 static int range_read(struct cron_parser *parser, const char **p, struct range *ret_range)
