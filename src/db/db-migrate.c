@@ -161,9 +161,9 @@ static int refuse_newer(const struct migrate *m, int64_t version, struct error *
     if (version <= known)
         return 0;
     return error_set(err, ERR_CONFLICT,
-                     "the database is newer than this program: it has schema version %" PRId64
-                     ", the program knows %d",
-                     version, known);
+                     "the database is newer than this program: it has schema version %lld, "
+                     "the program knows %d",
+                     (long long)version, known);
 }
 
 static int hash_check(const struct db_migration *migration, const char *stored, struct error *err)

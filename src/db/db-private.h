@@ -30,6 +30,21 @@ enum db_fault {
     DB_FAULT_REFUSED,  /* the database refused (full, read-only): the group is not stored */
 };
 
+enum db_problem {
+    DB_PROBLEM_EXISTS,    /* unique key */
+    DB_PROBLEM_REFERENCE, /* foreign key */
+    DB_PROBLEM_VALUE,     /* NOT NULL, too long, wrong type, CHECK */
+    DB_PROBLEM_RACE,      /* deadlock, serialization failure, lock wait */
+    DB_PROBLEM_FULL,
+    DB_PROBLEM_FILE,
+    DB_PROBLEM_ROOM,      /* memory, connections */
+    DB_PROBLEM_READ_ONLY,
+    DB_PROBLEM_LOST,
+    DB_PROBLEM_STATEMENT, /* the SQL itself */
+};
+/* Fills err and says what follows; text is the database's own, without values of rows. */
+enum db_fault db_problem(enum db_problem problem, const char *text, struct error *err);
+
 struct db_url {
     enum db_backend backend;
     char *path;              /* SQLite: the file */
@@ -59,7 +74,8 @@ struct db_tx {
 
 /*
  * The backend. Every function that returns a fault fills err with it. Values are bound in the order
- * of the `?`; exec runs the statement once per row and fills ret_rows[row_count].
+ * of the `?`; exec runs the statement once per row and fills ret_rows[row_count]. With each_one the
+ * caller fails unless every row is 1, so that it does not matter which is not.
  */
 struct db_driver {
     const char *name;
@@ -79,7 +95,7 @@ struct db_driver {
     enum db_fault (*savepoint_rollback)(struct db_session *session, struct error *err);
 
     enum db_fault (*exec)(struct db_session *session, const char *sql, const struct db_value *values,
-                          size_t value_count, size_t row_count, int64_t *ret_rows,
+                          size_t value_count, size_t row_count, bool each_one, int64_t *ret_rows,
                           struct error *err);
     enum db_fault (*insert_new)(struct db_session *session, const char *table, const char *columns,
                                 const struct db_value *values, size_t value_count,
@@ -100,10 +116,7 @@ struct db_driver {
     /* Called by a worker between groups when it has been idle or busy for a while; optional. */
     void (*maintain)(struct db_session *session);
 };
-extern const struct db_driver db_driver_sqlite;
-#ifdef BELFRY_DB_SERVERS
-extern const struct db_driver db_driver_postgres, db_driver_mysql;
-#endif
+extern const struct db_driver db_driver_sqlite, db_driver_postgres, db_driver_mysql;
 
 /* --- tasks, lanes ----------------------------------------------------------------------------- */
 

@@ -65,61 +65,53 @@ static bool io_is_harmless(int code)
     }
 }
 
-static enum db_fault constraint_fault(sqlite3 *handle, int code, struct error *err)
+static enum db_problem constraint_problem(int code)
 {
-    const char *text = sqlite3_errmsg(handle);
-
     switch (code) {
     case SQLITE_CONSTRAINT_UNIQUE:
     case SQLITE_CONSTRAINT_PRIMARYKEY:
     case SQLITE_CONSTRAINT_ROWID:
-        error_set(err, ERR_CONFLICT, "a row with this key exists already (%s)", text);
-        return DB_FAULT_CONFLICT;
+        return DB_PROBLEM_EXISTS;
     case SQLITE_CONSTRAINT_FOREIGNKEY:
     case SQLITE_CONSTRAINT_TRIGGER:
-        error_set(err, ERR_CONFLICT, "another row is missing or still needed (%s)", text);
-        return DB_FAULT_RULE;
+        return DB_PROBLEM_REFERENCE;
     default:
-        error_set(err, ERR_INVALID, "the database refuses a value (%s)", text);
-        return DB_FAULT_RULE;
+        return DB_PROBLEM_VALUE;
+    }
+}
+
+static enum db_problem code_problem(int code, int extended)
+{
+    switch (code & 0xff) {
+    case SQLITE_CONSTRAINT:
+        return constraint_problem(extended);
+    case SQLITE_MISMATCH:
+    case SQLITE_TOOBIG:
+    case SQLITE_RANGE:
+        return DB_PROBLEM_VALUE;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return DB_PROBLEM_RACE;
+    case SQLITE_FULL:
+        return DB_PROBLEM_FULL;
+    case SQLITE_IOERR:
+    case SQLITE_READONLY:
+    case SQLITE_CANTOPEN:
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return DB_PROBLEM_FILE;
+    default:
+        return DB_PROBLEM_STATEMENT;
     }
 }
 
 enum db_fault sqlite_fault(sqlite3 *handle, int code, struct error *err)
 {
     int extended = sqlite3_extended_errcode(handle);
-    const char *text = sqlite3_errmsg(handle);
 
-    switch (code & 0xff) {
-    case SQLITE_CONSTRAINT:
-        return constraint_fault(handle, extended, err);
-    case SQLITE_MISMATCH:
-    case SQLITE_TOOBIG:
-    case SQLITE_RANGE:
-        error_set(err, ERR_INVALID, "the database refuses a value (%s)", text);
-        return DB_FAULT_RULE;
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-        error_set(err, ERR_UNAVAILABLE, "the database is locked by another program");
-        return DB_FAULT_RETRY;
-    case SQLITE_FULL:
-        error_set(err, ERR_STORAGE_FULL, "the disk of the database is full");
-        return DB_FAULT_REFUSED;
-    case SQLITE_READONLY:
-    case SQLITE_CANTOPEN:
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-        error_set(err, ERR_IO, "database file: %s", text);
-        return DB_FAULT_REFUSED;
-    case SQLITE_IOERR:
-        if (!io_is_harmless(extended))
-            sqlite_end(handle, extended);
-        error_set(err, ERR_IO, "database file: %s", text);
-        return DB_FAULT_REFUSED;
-    default:
-        error_set(err, ERR_INTERNAL, "database statement: %s", text);
-        return DB_FAULT_RULE;
-    }
+    if ((code & 0xff) == SQLITE_IOERR && !io_is_harmless(extended))
+        sqlite_end(handle, extended);
+    return db_problem(code_problem(code, extended), sqlite3_errmsg(handle), err);
 }
 
 /* --- session ---------------------------------------------------------------------------------- */
@@ -288,12 +280,14 @@ static enum db_fault step_all(struct sqlite_session *session, sqlite3_stmt *stat
 
 static enum db_fault session_exec(struct db_session *base, const char *sql,
                                   const struct db_value *values, size_t value_count,
-                                  size_t row_count, int64_t *ret_rows, struct error *err)
+                                  size_t row_count, bool each_one, int64_t *ret_rows,
+                                  struct error *err)
 {
     struct sqlite_session *session = sqlite_of(base);
     sqlite3_stmt *statement;
     enum db_fault fault = prepare(session, sql, value_count, &statement, err);
 
+    (void)each_one;
     for (size_t i = 0; fault == DB_FAULT_NONE && i < row_count; i++) {
         int64_t before = sqlite3_total_changes64(session->handle);
         int code = bind_values(statement, values + i * value_count, value_count);
@@ -316,7 +310,8 @@ static enum db_fault session_insert_new(struct db_session *base, const char *tab
     const char *sql = db_statement_insert(arena, table, columns, value_count,
                                           " ON CONFLICT DO NOTHING");
     int64_t *rows = ARENA_ARRAY(arena, int64_t, row_count);
-    enum db_fault fault = session_exec(base, sql, values, value_count, row_count, rows, err);
+    enum db_fault fault = session_exec(base, sql, values, value_count, row_count, false, rows,
+                                        err);
 
     for (size_t i = 0; fault == DB_FAULT_NONE && i < row_count; i++)
         ret_inserted[i] = rows[i] == 1;

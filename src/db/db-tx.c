@@ -63,7 +63,7 @@ int db_exec(struct db_tx *tx, const char *sql, const struct db_value *values, si
 
     if (check_write(tx, values, value_count, err) < 0)
         return -1;
-    enum db_fault fault = driver->exec(tx->session, sql, values, value_count, 1, &rows,
+    enum db_fault fault = driver->exec(tx->session, sql, values, value_count, 1, true, &rows,
                                        error_of(tx, err));
     if (fault != DB_FAULT_NONE)
         return tx_fail(tx, fault, err);
@@ -86,8 +86,8 @@ int db_exec_many(struct db_tx *tx, const char *sql, const struct db_value *value
         return 0;
     if (!rows)
         rows = memory_alloc(size_multiply(row_count, sizeof *rows));
-    enum db_fault fault = driver->exec(tx->session, sql, values, value_count, row_count, rows,
-                                       error_of(tx, err));
+    enum db_fault fault = driver->exec(tx->session, sql, values, value_count, row_count, !ret_rows,
+                                       rows, error_of(tx, err));
     int result = fault == DB_FAULT_NONE ? 0 : tx_fail(tx, fault, err);
     for (size_t i = 0; result == 0 && !ret_rows && i < row_count; i++)
         if (rows[i] != 1)

@@ -185,13 +185,11 @@ static const struct db_driver *driver_of(enum db_backend backend)
 {
     static const struct db_driver *const drivers[] = {
         [DB_SQLITE] = &db_driver_sqlite,
-#ifdef BELFRY_DB_SERVERS
         [DB_POSTGRES] = &db_driver_postgres,
         [DB_MYSQL] = &db_driver_mysql,
-#endif
     };
 
-    return backend < sizeof drivers / sizeof *drivers ? drivers[backend] : NULL;
+    return drivers[backend];
 }
 
 static struct db_lane *lane_new(struct db *db, const char *name, size_t worker_count,
@@ -334,10 +332,6 @@ int db_open(const struct db_settings *settings, struct event_base *base, struct 
         result = done_init(db, err);
     if (result == 0) {
         db->driver = driver_of(db->url.backend);
-        if (!db->driver)
-            result = error_set(err, ERR_INVALID, "this program was built without %s", settings->url);
-    }
-    if (result == 0) {
         if (db->url.backend == DB_SQLITE)
             lanes_sqlite(db, settings);
         else

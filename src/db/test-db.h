@@ -21,10 +21,8 @@
 
 #include <cmocka.h>
 #include <event2/event.h>
-#ifdef BELFRY_DB_SERVERS
 #include <libpq-fe.h>
 #include <mysql.h>
-#endif
 
 static enum db_backend test_backend; /* of the group that runs */
 
@@ -45,7 +43,6 @@ static const char *test_env(enum db_backend backend, const char *suffix)
     return getenv(name);
 }
 
-#ifdef BELFRY_DB_SERVERS
 static void postgres_admin(const struct db_url *url, const char *sql)
 {
     char port[16];
@@ -74,13 +71,14 @@ static void mysql_admin(const struct db_url *url, const char *sql)
 }
 
 /* Runs a statement beside the store, on the server's own database. */
-static void test_admin(enum db_backend backend, const char *format, const char *name)
+static void test_admin(enum db_backend backend, const char *before, const char *name,
+                       const char *after)
 {
     struct db_url url;
     struct error err;
     char sql[256];
 
-    snprintf(sql, sizeof sql, format, name);
+    snprintf(sql, sizeof sql, "%s %s %s", before, name, after);
     assert_int_equal(db_url_parse(test_env(backend, ""), &url, &err), 0);
     if (backend == DB_POSTGRES)
         postgres_admin(&url, sql);
@@ -102,7 +100,6 @@ static char *test_url_of(enum db_backend backend, const char *name)
         abort();
     return text;
 }
-#endif
 
 /* A database with nothing in it; not opened yet. */
 static void test_db_prepare(struct test_db *t)
@@ -118,13 +115,11 @@ static void test_db_prepare(struct test_db *t)
         if (asprintf(&t->url, "sqlite:%s/belfry.db", t->folder) < 0)
             abort();
     }
-#ifdef BELFRY_DB_SERVERS
     if (test_backend != DB_SQLITE) {
-        test_admin(test_backend, "CREATE DATABASE %s", t->name);
+        test_admin(test_backend, "CREATE DATABASE", t->name, "");
         t->url = test_url_of(test_backend, t->name);
         t->settings.password = test_env(test_backend, "_PASSWORD");
     }
-#endif
     t->settings.url = t->url;
 }
 
@@ -146,12 +141,10 @@ static void test_db_done(struct test_db *t)
         if (system(command) != 0)
             fail_msg("%s", command);
     }
-#ifdef BELFRY_DB_SERVERS
     if (test_backend == DB_POSTGRES)
-        test_admin(test_backend, "DROP DATABASE %s WITH (FORCE)", t->name);
+        test_admin(test_backend, "DROP DATABASE", t->name, "WITH (FORCE)");
     else if (test_backend == DB_MYSQL)
-        test_admin(test_backend, "DROP DATABASE %s", t->name);
-#endif
+        test_admin(test_backend, "DROP DATABASE", t->name, "");
     free(t->url);
 }
 
