@@ -260,9 +260,8 @@ static int range_order(struct cron_parser *parser, struct range *range, const ch
     }
     if (parser->field == FIELD_YEAR)
         return FIELD_ERROR(parser, at, "the range %d-%d runs backwards", range->first, range->last);
-    return FIELD_ERROR(parser, at, "the range %d-%d runs backwards; write %d-%d,%d-%d",
-                       range->first, range->last, range->first, cron_star_limits(parser).max,
-                       cron_star_limits(parser).min, range->last);
+    return FIELD_ERROR(parser, at, "the range runs backwards; write %d-%d,%d-%d", range->first,
+                       cron_star_limits(parser).max, cron_star_limits(parser).min, range->last);
 }
 
 static int range_read(struct cron_parser *parser, const char **p, struct range *ret_range)

@@ -1,5 +1,8 @@
 #include "schedule/schedule.h"
 
+#include "base/map.h"
+#include "base/memory.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -689,9 +692,72 @@ static void test_differential(void **state)
         zone_unref(&zones[i].zone);
 }
 
+/* ---- descriptions ---- */
+
+/* The same fires, as far as one looks: a thousand from the beginning and some from elsewhere. */
+static bool same_fires(const struct cron *a, const struct cron *b)
+{
+    int64_t time = INT64_MIN;
+
+    for (int i = 0; i < 1000 && time != SCHEDULE_NEVER; i++) {
+        int64_t next = cron_next(a, zone_utc(), DST_ONCE, time);
+        if (next != cron_next(b, zone_utc(), DST_ONCE, time))
+            return false;
+        time = next;
+    }
+    for (int i = 0; i < 200; i++) {
+        time = (int64_t)pick(230 * 365) * 86400000 + (int64_t)pick(86400000);
+        if (cron_next(a, zone_utc(), DST_ONCE, time) != cron_next(b, zone_utc(), DST_ONCE, time))
+            return false;
+    }
+    return true;
+}
+
+static void describe_check(struct map *seen, const struct cron *cron, enum language language,
+                           const char *expression)
+{
+    struct cron *before;
+    struct buf text;
+
+    buf_init(&text, 65536);
+    cron_describe(cron, language, &text);
+    assert_true(text.size > 0 && !text.overflow);
+    before = map_get_text(seen, buf_text(&text));
+    if (before && !same_fires(before, cron))
+        fail_msg("\"%s\" reads like another: %s", expression, buf_text(&text));
+    if (!before)
+        map_put_text(seen, buf_text(&text), memory_alloc(sizeof *cron));
+    *(struct cron *)map_get_text(seen, buf_text(&text)) = *cron;
+    buf_done(&text);
+}
+
+/* Two expressions that fire at different times never get the same sentence. */
+static void test_descriptions_differ(void **state)
+{
+    struct map seen[2];
+    void *value;
+
+    (void)state;
+    for (int language = 0; language < 2; language++) {
+        map_init(&seen[language]);
+        random_state = 20261125;
+        for (int i = 0; i < 20000; i++) {
+            struct spec spec;
+            struct cron cron;
+            spec_write(&spec);
+            assert_int_equal(cron_parse(str_of(spec.text), spec.dialect, 0, &cron, NULL), 0);
+            describe_check(&seen[language], &cron, (enum language)language, spec.text);
+        }
+        for (size_t i = 0; map_next(&seen[language], &i, &value);)
+            free(value);
+        map_done(&seen[language]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_descriptions_differ),
         cmocka_unit_test(test_differential),
     };
 
