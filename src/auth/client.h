@@ -1,8 +1,7 @@
 #ifndef BELFRY_AUTH_CLIENT_H
 #define BELFRY_AUTH_CLIENT_H
 
-#include "service/call.h"
-#include "service/permission.h"
+#include "service/service.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -12,7 +11,11 @@
  * exactly once, later, never inside the call that names it. Arguments are copied. Errors of all:
  * ERR_UNAVAILABLE when auth (or its store) is out of reach.
  */
-struct node;
+/* The gateway says in this header of a request which cookie the connection may have, so that auth,
+ * which never sees the connection, can set it; absent: none. */
+#define AUTH_COOKIE_HEADER "X-Belfry-Cookie"
+#define AUTH_COOKIE_TLS "__Host-belfry"
+#define AUTH_COOKIE_LOOPBACK "belfry"
 
 enum auth_kind { AUTH_SESSION, AUTH_KEY };
 
@@ -47,29 +50,18 @@ void auth_setup_complete(struct node *node, auth_setup_done *done, void *ctx);
  * A node proves itself by its Ed25519 key. Enrolment puts the key into table node; it is
  * authenticated by HMAC with cluster.join_key in both directions, so that neither a stranger can
  * enrol nor a stranger's answer be taken for auth's. In auth's own process no join key is needed.
+ * The two functions have the shape of struct node_hooks.
  */
-enum { NODE_KEY_SIZE = 32 };
 
-struct auth_node {
-    const char *name;
-    uint8_t public_key[NODE_KEY_SIZE];
-};
-
-/* node is NULL with err: ERR_NOT_FOUND unknown or revoked; ERR_FORBIDDEN the answer's proof does
- * not fit the join key. */
-typedef void auth_node_done(void *ctx, const struct auth_node *node, const struct error *err);
-
-/* Enrols this process under node->name; done gets auth's own node, whose requests are to be
- * trusted from now on. services: "gateway, job-admin". ERR_FORBIDDEN: wrong join key;
+/* Enrols this process (node->name, node_public_key). ERR_FORBIDDEN: another join key, or revoked;
  * ERR_INVALID: none is set. Enrolling again is harmless. */
-void auth_node_enrol(struct node *node, const uint8_t public_key[NODE_KEY_SIZE],
-                     const char *services, auth_node_done *done, void *ctx);
-/* The key of a node that sent a signed request. */
-void auth_node_find(struct node *node, const char *name, auth_node_done *done, void *ctx);
-
-/* The call types: auth answers "node-enrol" without a signed identity, since its body carries the
- * HMAC; every other one only to a node that is enrolled. */
-extern const struct call_type auth_call_check, auth_call_setup, auth_call_node_enrol,
-    auth_call_node_find;
+void auth_node_enrol(struct node *node, void (*done)(void *ctx, const struct error *err),
+                     void *ctx);
+/* The key of a node that sent a signed request: NULL without err where there is none, or it is
+ * revoked; NULL with ERR_FORBIDDEN where the answer does not prove the join key. */
+void auth_node_find(struct node *node, const char *name,
+                    void (*done)(void *ctx, const unsigned char *public_key,
+                                 const struct error *err),
+                    void *ctx);
 
 #endif

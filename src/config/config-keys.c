@@ -34,6 +34,25 @@ const struct config_key config_keys[] = {
       "URL under which people reach the gateway, for links in messages; default: made from "
       "http.listen.", NULL, NULL },
 
+    { "http", "insecure_plain", CONFIG_BOOL, "false", 0, 0,
+      "Plain HTTP on an address that is not loopback: without TLS the gateway refuses to start there "
+      "unless this is true, and then takes API keys only, no sign-in.", NULL, NULL },
+    { "http", "access_log", CONFIG_BOOL, "true", 0, 0,
+      "One line for each request: method, path without query, status, time, who.", NULL, NULL },
+    { "http", "rate_address", CONFIG_INT, "20000", 0, 10000000,
+      "Requests a second that one address (IPv6: one /64) may make, twice that at once; 0: any "
+      "number.", NULL, NULL },
+    { "http", "rate_principal", CONFIG_INT, "10000", 0, 10000000,
+      "The same for one user or API key.", NULL, NULL },
+
+    { "auth", "session_idle", CONFIG_DURATION, "12h", 60 * SECOND, 30 * 24 * HOUR,
+      "A browser's session ends after this time without use.", NULL, NULL },
+    { "auth", "session_lifetime", CONFIG_DURATION, "7d", 60 * SECOND, 365 * 24 * HOUR,
+      "And after this time in any case.", NULL, NULL },
+    { "auth", "password_threads", CONFIG_INT, "2", 1, 16,
+      "Password hashes made at the same time; each takes a core and 64 MiB while it lasts.", NULL,
+      NULL },
+
     { "internal", "listen", CONFIG_TEXT, NULL, 0, 0,
       "Address and port where the services of this process answer those of other processes; "
       "default: none where all services run here, else the port of the first service's default in "
@@ -77,10 +96,8 @@ const struct config_key config_keys[] = {
       "belongs there, and auth to it. Needed where services run apart; at least 32 characters.",
       NULL, NULL },
 
-    { "registry", "gateway", CONFIG_LIST, "http://127.0.0.1:8688", 0, 0,
-      "Addresses (http://host:port, …) of the instances of gateway for other services.", NULL,
-      NULL },
-    { "registry", "auth", CONFIG_LIST, "http://127.0.0.1:8682", 0, 0, "The same of auth.", NULL,
+    { "registry", "auth", CONFIG_LIST, "http://127.0.0.1:8682", 0, 0,
+      "Addresses (http://host:port, …) of the instances of auth, where services run apart.", NULL,
       NULL },
     { "registry", "job-admin", CONFIG_LIST, "http://127.0.0.1:8683", 0, 0,
       "The same of job-admin.", NULL, NULL },

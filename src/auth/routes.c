@@ -1,0 +1,70 @@
+#include "auth/routes-private.h"
+
+#define API "/api/v1/"
+
+/* A key of little rights is no reason to keep a person from seeing or renewing his own: what is
+ * SIGNED_IN here is about the caller, and the handlers check whose it is. */
+const struct route auth_routes[] = {
+    { .method = HTTP_GET, .pattern = API "setup", .permission = PERM_PUBLIC, .handle = setup_state,
+      .why_public = "tells a fresh installation from one that is set up, and nothing else",
+      .answer = &setup_state_table, .before_setup = true },
+    { .method = HTTP_POST, .pattern = API "setup", .permission = PERM_PUBLIC,
+      .handle = setup_complete, .why_public = "needs the one-time code of the first start",
+      .body = &setup_table, .answer = &user_table, .before_setup = true, .body_max = 8192 },
+
+    { .method = HTTP_POST, .pattern = API "session", .permission = PERM_PUBLIC,
+      .handle = session_sign_in, .why_public = "signing in; throttled", .body = &sign_in_table,
+      .answer = &session_table, .body_max = 8192 },
+    { .method = HTTP_GET, .pattern = API "session", .permission = PERM_SIGNED_IN,
+      .handle = session_show, .answer = &session_table },
+    { .method = HTTP_DELETE, .pattern = API "session", .permission = PERM_SIGNED_IN,
+      .handle = session_sign_out },
+    { .method = HTTP_GET, .pattern = API "sessions", .permission = PERM_SIGNED_IN,
+      .handle = session_list, .answer = &session_row_table },
+    { .method = HTTP_DELETE, .pattern = API "sessions/{id}", .permission = PERM_SIGNED_IN,
+      .handle = session_revoke },
+    { .method = HTTP_PUT, .pattern = API "password", .permission = PERM_SIGNED_IN,
+      .handle = session_password, .body = &password_change_table, .answer = &session_table,
+      .body_max = 8192 },
+
+    { .method = HTTP_GET, .pattern = API "users", .permission = PERM_ADMINISTER,
+      .handle = user_list, .query = user_list_query, .answer = &user_table },
+    { .method = HTTP_POST, .pattern = API "users", .permission = PERM_ADMINISTER,
+      .handle = user_create, .body = &user_create_table, .answer = &user_table },
+    { .method = HTTP_GET, .pattern = API "users/{id}", .permission = PERM_ADMINISTER,
+      .handle = user_show, .answer = &user_table },
+    { .method = HTTP_PATCH, .pattern = API "users/{id}", .permission = PERM_ADMINISTER,
+      .handle = user_change, .body = &user_change_table, .answer = &user_table },
+    { .method = HTTP_DELETE, .pattern = API "users/{id}", .permission = PERM_ADMINISTER,
+      .handle = user_delete },
+    { .method = HTTP_PUT, .pattern = API "users/{id}/grants", .permission = PERM_ADMINISTER,
+      .handle = user_grant, .body = &user_grant_table, .answer = &user_table },
+    { .method = HTTP_PUT, .pattern = API "users/{id}/password", .permission = PERM_ADMINISTER,
+      .handle = user_reset, .body = &user_reset_table, .body_max = 8192 },
+    { .method = HTTP_DELETE, .pattern = API "users/{id}/sessions", .permission = PERM_ADMINISTER,
+      .handle = user_sign_out },
+
+    { .method = HTTP_GET, .pattern = API "keys", .permission = PERM_SIGNED_IN, .handle = key_list,
+      .query = key_list_query, .answer = &key_table },
+    { .method = HTTP_POST, .pattern = API "keys", .permission = PERM_SIGNED_IN,
+      .handle = key_create, .body = &key_create_table, .answer = &key_table },
+    { .method = HTTP_GET, .pattern = API "keys/{id}", .permission = PERM_SIGNED_IN,
+      .handle = key_show, .answer = &key_table },
+    { .method = HTTP_DELETE, .pattern = API "keys/{id}", .permission = PERM_SIGNED_IN,
+      .handle = key_revoke },
+    { .method = HTTP_POST, .pattern = API "keys/{id}/rotate", .permission = PERM_SIGNED_IN,
+      .handle = key_rotate, .body = &key_rotate_table, .answer = &key_table },
+
+    { .method = HTTP_GET, .pattern = API "nodes", .permission = PERM_ADMINISTER,
+      .handle = node_list, .answer = &node_table },
+    { .method = HTTP_POST, .pattern = API "nodes/{name}/revoke", .permission = PERM_ADMINISTER,
+      .handle = node_revoke },
+    { .method = HTTP_DELETE, .pattern = API "nodes/{name}", .permission = PERM_ADMINISTER,
+      .handle = node_forget },
+
+    { .method = HTTP_GET, .pattern = API "audit", .permission = PERM_ADMINISTER,
+      .handle = audit_search, .query = audit_search_query, .answer = &audit_entry_table },
+    { .method = HTTP_GET, .pattern = API "audit/verify", .permission = PERM_ADMINISTER,
+      .handle = audit_check, .answer = &audit_check_table },
+    { 0 },
+};
