@@ -30,6 +30,17 @@ const char *error_code_name(enum error_code code)
     return code < ERR_CODE_COUNT ? code_names[code] : "internal";
 }
 
+bool error_code_find(const char *name, enum error_code *ret_code)
+{
+    for (unsigned code = ERR_NONE + 1; code < ERR_CODE_COUNT; code++) {
+        if (strcmp(code_names[code], name) == 0) {
+            *ret_code = (enum error_code)code;
+            return true;
+        }
+    }
+    return false;
+}
+
 static uint16_t pool_add(struct error *err, const char *text, size_t size)
 {
     size_t room = sizeof err->pool - 1 - err->pool_used;

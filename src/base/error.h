@@ -1,6 +1,7 @@
 #ifndef BELFRY_BASE_ERROR_H
 #define BELFRY_BASE_ERROR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -72,6 +73,8 @@ int error_set_position(struct error *err, int field, int position);
 
 /* Stable name of a code for machines: "invalid", "not_found", … */
 const char *error_code_name(enum error_code code);
+/* The code of a name, for what a server answered; false where there is none (a newer server). */
+bool error_code_find(const char *name, enum error_code *ret_code);
 /* Writes the text in the language, always NUL-terminated; returns buffer. */
 char *error_text(const struct error *err, enum language language, char *buffer, size_t size);
 /* For logs: English text in a thread-local buffer that the next call overwrites. */
@@ -79,5 +82,7 @@ const char *error_english(const struct error *err);
 
 /* Chinese format of an English one; NULL where there is none (base/message-zh.c). */
 const char *message_chinese(const char *english);
+/* The table's own copy of an English format: for errors that came from another process. */
+const char *message_known(const char *english);
 
 #endif

@@ -17,11 +17,22 @@ static int translation_compare(const void *key, const void *row)
     return strcmp(key, ((const struct translation *)row)->english);
 }
 
+static const struct translation *translation_find(const char *english)
+{
+    return bsearch(english, translations, sizeof translations / sizeof *translations,
+                   sizeof *translations, translation_compare);
+}
+
 const char *message_chinese(const char *english)
 {
-    const struct translation *row =
-        bsearch(english, translations, sizeof translations / sizeof *translations,
-                sizeof *translations, translation_compare);
+    const struct translation *row = translation_find(english);
 
     return row ? row->chinese : NULL;
+}
+
+const char *message_known(const char *english)
+{
+    const struct translation *row = translation_find(english);
+
+    return row ? row->english : NULL;
 }

@@ -44,7 +44,7 @@ const struct call_handler *call_handler_find(const struct service *service, cons
     return NULL;
 }
 
-static void call_free(struct call *call)
+void call_free(struct call *call)
 {
     struct arena *arena = call->arena;
 
@@ -127,7 +127,7 @@ void calls_abandon(struct frame *frame)
     LIST_EACH(&frame->calls, node) {
         struct call *call = CONTAINER_OF(node, struct call, link);
         call_done *done = call->done;
-        call->done = NULL;
+        call->done = NULL; /* NULL for those from other processes, too */
         if (done)
             done(call->ctx, NULL, true, &err);
     }

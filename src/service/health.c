@@ -14,6 +14,8 @@ int node_ready(struct node *node, struct error *err)
         return -1;
     if (!frame->ready)
         return error_set(err, ERR_UNAVAILABLE, "this process is starting");
+    if (frame->enrolment && !enrolment_done(frame->enrolment))
+        return error_set(err, ERR_UNAVAILABLE, "auth has not accepted this node yet");
     for (size_t i = 0; i < frame->running_count; i++) {
         const struct running *running = &frame->running[i];
         if (running->service->ready && running->service->ready(running->state, err) < 0)

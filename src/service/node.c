@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { NAME_MAX_SIZE = 64 };
+enum { NAME_MAX_SIZE = 64, JOIN_KEY_MIN = 32 };
 
 int exit_code_of(enum error_code code)
 {
@@ -93,6 +93,35 @@ static int name_set(struct frame *frame, struct error *err)
     return 0;
 }
 
+/* --- cluster ----------------------------------------------------------------------------------- */
+
+bool frame_is_apart(const struct frame *frame)
+{
+    return frame->setup->run_count < frame->setup->all_count ||
+           config_is_set(frame->node.config, "internal.listen");
+}
+
+static int cluster_check(const struct frame *frame, struct error *err)
+{
+    const char *key = config_text(frame->node.config, "cluster.join_key");
+
+    if (!frame_is_apart(frame))
+        return 0;
+    if (!key)
+        return error_set(err, ERR_INVALID,
+                         "cluster.join_key must be set where services run in several processes: the "
+                         "same random text, at least %d characters, in all of them", JOIN_KEY_MIN);
+    if (strlen(key) < JOIN_KEY_MIN)
+        return error_set(err, ERR_INVALID, "cluster.join_key must have at least %d characters",
+                         JOIN_KEY_MIN);
+    return 0;
+}
+
+const unsigned char *node_public_key(const struct node *node)
+{
+    return identity_public_key(frame_of(node)->identity);
+}
+
 /* --- new and free ------------------------------------------------------------------------------ */
 
 static void node_init(struct frame *frame, const struct service_setup *setup)
@@ -112,6 +141,9 @@ static void node_init(struct frame *frame, const struct service_setup *setup)
     for (size_t i = 0; i < setup->run_count && i < SERVICES_MAX; i++)
         frame->running[frame->running_count++].service = setup->run[i];
     list_init(&frame->calls);
+    list_init(&frame->remote_calls);
+    frame->picker = picker_new();
+    frame->peers = peers_new(node, setup->hooks);
 }
 
 static int libraries_open(struct frame *frame, struct error *err)
@@ -142,7 +174,9 @@ int frame_new(const struct service_setup *setup, struct frame **ret_frame, int *
     }
     posts_init(frame);
     if (data_dir_open(frame->node.data_dir, &frame->data_dir, err) < 0 ||
-        name_set(frame, err) < 0 || libraries_open(frame, err) < 0) {
+        name_set(frame, err) < 0 || cluster_check(frame, err) < 0 ||
+        identity_new(frame->node.data_dir, frame->name, &frame->identity, err) < 0 ||
+        libraries_open(frame, err) < 0) {
         *ret_exit = exit_code_of(err->code);
         return -1;
     }
@@ -156,7 +190,11 @@ void frame_free(struct frame **frame)
 
     if (!f)
         return;
+    http_server_free(&f->metrics);
     http_client_free(&f->node.http);
+    peers_free(&f->peers);
+    picker_free(&f->picker);
+    identity_free(&f->identity);
     egress_free(&f->node.egress);
     registry_free(&f->node.registry);
     posts_done(f);

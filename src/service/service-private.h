@@ -2,6 +2,9 @@
 #define BELFRY_SERVICE_SERVICE_PRIVATE_H
 
 #include "base/list.h"
+#include "service/identity.h"
+#include "service/peers.h"
+#include "service/picker.h"
 #include "service/service.h"
 
 #include <event2/event.h>
@@ -26,6 +29,13 @@ struct frame {
     struct list calls;        /* local calls that are not done */
     bool calls_abandoned;
 
+    struct identity *identity;
+    struct peers *peers;
+    struct picker *picker;
+    struct list remote_calls; /* to other processes, not done; see call-remote.c */
+    struct http_server *internal, *metrics;
+    struct enrolment *enrolment; /* NULL: auth runs here, or nothing else does */
+
     struct data_dir *data_dir;
     char *name, *url;
     bool ready;               /* every service has started */
@@ -48,6 +58,8 @@ void frame_free(struct frame **frame);
 struct running *frame_running(const struct frame *frame, const char *service_name);
 /* Whether the registry's entry of a service is meant: somebody wrote it, or not all runs here. */
 bool registry_is_meant(const struct frame *frame, const char *service_name);
+/* Whether there are, or may be, other processes of the cluster. */
+bool frame_is_apart(const struct frame *frame);
 int exit_code_of(enum error_code code);
 
 /* --- store.c ----------------------------------------------------------------------------------- */
@@ -74,7 +86,63 @@ void posts_run(struct frame *frame);  /* all that is posted now; for the end */
 int data_dir_open(const char *path, struct data_dir **ret_data_dir, struct error *err);
 void data_dir_free(struct data_dir **data_dir);
 
-/* --- call.c, call-remote.c --------------------------------------------------------------------- */
+/* --- remote.c: signed requests to other processes ---------------------------------------------- */
+
+struct remote_request {
+    const char *instance;      /* "http://host:port" */
+    const char *service;       /* audience */
+    const char *method, *target;
+    const struct http_header *headers;
+    size_t header_count;
+    struct str body;
+    const char *request_id, *client_address;
+    const struct principal *principal;
+    int timeout_ms;            /* 0: none, for streams */
+    size_t answer_max;
+};
+
+enum { REMOTE_CONNECT_MS = 1000, REMOTE_HEADERS_MAX = 24 };
+
+/* on_data NULL: the answer comes whole. */
+struct http_call *remote_start(struct frame *frame, const struct remote_request *request,
+                               void (*on_data)(void *ctx, int status, struct str bytes),
+                               http_call_done *done, void *ctx);
+/* An instance of a service that runs elsewhere, not except if there is another; in arena; NULL:
+ * none is known. */
+const char *remote_choose(struct frame *frame, const char *service, const char *except,
+                          struct arena *arena);
+/*
+ * What a result says about the instance, told to the picker. Returns whether the request was
+ * certainly not handled by anybody, so that another instance may be asked.
+ */
+bool remote_not_handled(struct frame *frame, const char *instance,
+                        const struct http_call_result *result);
+/* Set on answers that say: nobody has looked at the request. */
+#define NOT_HANDLED_HEADER "X-Belfry-Not-Handled"
+
+/* --- internal.c: the listener for other processes ---------------------------------------------- */
+
+/* Opens it where it is needed and sets node.url. */
+int internal_open(struct frame *frame, struct error *err);
+
+/* --- metrics.c --------------------------------------------------------------------------------- */
+
+int metrics_open(struct frame *frame, struct error *err);
+
+/* --- enrolment.c: telling auth about this node's key -------------------------------------------- */
+
+struct enrolment *enrolment_new(struct frame *frame);
+void enrolment_free(struct enrolment **enrolment);
+bool enrolment_done(const struct enrolment *enrolment);
+/* Somebody did not know our key: enrol again. */
+void enrolment_again(struct enrolment *enrolment);
+
+/* --- call.c, call-remote.c, call-error.c -------------------------------------------------------- */
+
+/* An error on its way between processes: code, English format, arguments, path, position. */
+void call_error_write(const struct error *err, struct buf *out);
+/* ERR_INTERNAL where text is no such thing. */
+void call_error_read(struct str text, struct error *ret);
 
 struct call {
     struct frame *frame;
@@ -89,10 +157,10 @@ struct call {
     const void *answer;
     struct error err;
 
+    struct list link;                /* in frame.calls */
     /* a local call: */
     call_done *done;
     void *ctx;
-    struct list link;                /* in frame.calls */
     /* a call from another process: */
     struct http_exchange *exchange;  /* NULL: local */
     bool gone;                       /* the caller hung up: its answer goes nowhere */
@@ -103,8 +171,14 @@ const struct call_handler *call_handler_find(const struct service *service, cons
  * are ignored. Before the services are freed. */
 void calls_abandon(struct frame *frame);
 void calls_free(struct frame *frame); /* after the services are freed */
-/* The answer of a call that came over HTTP. */
+void remote_calls_abandon(struct frame *frame);
+/* A call that came over HTTP; body is JSON as of the type. Answers the exchange in any case. */
+void call_receive(struct frame *frame, const struct running *running,
+                  const struct call_handler *handler, const char *from,
+                  struct http_exchange *exchange);
+/* Its answer. */
 void call_answer_remote(struct call *call);
+void call_free(struct call *call);
 void call_send_remote(struct frame *frame, const struct call_type *type, const char *instance,
                       const void *request, call_done *done, void *ctx);
 

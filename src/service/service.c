@@ -17,13 +17,18 @@ static int service_start(struct frame *frame, struct running *running, struct er
 /* 0 all started; 1 stopped by a signal meanwhile; -1 with err. */
 static int frame_start(struct frame *frame, struct error *err)
 {
+    if (internal_open(frame, err) < 0 || metrics_open(frame, err) < 0)
+        return -1;
     int rc = store_start(frame, err);
 
     for (size_t i = 0; rc == 0 && i < frame->running_count; i++)
         rc = service_start(frame, &frame->running[i], err);
-    if (rc == 0)
-        frame->ready = true;
-    return rc;
+    if (rc != 0)
+        return rc;
+    frame->ready = true;
+    if (frame_is_apart(frame) && frame->setup->hooks)
+        frame->enrolment = enrolment_new(frame);
+    return 0;
 }
 
 /*
@@ -34,7 +39,9 @@ static void frame_stop(struct frame *frame)
 {
     frame->node.draining = true;
     posts_run(frame);
+    remote_calls_abandon(frame);
     calls_abandon(frame);
+    enrolment_free(&frame->enrolment);
     db_close(&frame->node.db);
     for (size_t i = frame->running_count; i-- > 0;) {
         struct running *running = &frame->running[i];
@@ -43,6 +50,7 @@ static void frame_stop(struct frame *frame)
         running->started = false;
     }
     posts_done(frame);
+    http_server_free(&frame->internal);
     calls_free(frame);
     signals_done(frame);
 }

@@ -137,6 +137,8 @@ int node_ready(struct node *node, struct error *err);
 /* Answers GET /healthz and /readyz and returns true; false: another path. What is waited for is
  * told to loopback peers only. */
 bool node_health_answer(struct node *node, struct http_exchange *exchange);
+/* The counters of a listener, for a service's metrics: belfry_http_…{listener="…"}. */
+void metrics_http_write(const char *listener, const struct http_server *server, struct buf *out);
 /* Calls fn on the loop, soon and never inside this; loop only. fn is not called any more once the
  * node is being freed. */
 void node_post(struct node *node, void (*fn)(void *ctx), void *ctx);

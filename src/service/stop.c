@@ -10,6 +10,8 @@
  * has its stores and reporters). node.drain_timeout or a second signal cuts it short.
  */
 
+enum { LAST_ANSWERS_MS = 1000 };
+
 static void drain_next(struct frame *frame);
 
 static void on_drained(void *ctx)
@@ -24,6 +26,13 @@ static void on_drained(void *ctx)
     drain_next(frame);
 }
 
+static void on_answered(void *ctx)
+{
+    struct frame *frame = ctx;
+
+    event_base_loopbreak(frame->node.base);
+}
+
 static void drain_next(struct frame *frame)
 {
     for (size_t i = frame->running_count; i-- > 0;) {
@@ -36,7 +45,10 @@ static void drain_next(struct frame *frame)
             on_drained(frame);
         return;
     }
-    event_base_loopbreak(frame->node.base);
+    if (frame->internal)
+        http_server_drain(frame->internal, LAST_ANSWERS_MS, on_answered, frame);
+    else
+        on_answered(frame);
 }
 
 static void on_drain_timeout(evutil_socket_t fd, short what, void *ctx)
