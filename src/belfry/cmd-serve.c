@@ -168,7 +168,7 @@ static int serve(const struct asked *asked, const struct config *config)
         return SERVICE_EXIT_DEPENDENCY;
     int exit_code = service_main(&setup);
 #ifdef WITH_JOB_EXECUTE
-    launcher_free(setup.launcher);
+    launcher_free(&setup.launcher);
 #endif
     return exit_code;
 }
