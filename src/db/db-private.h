@@ -165,7 +165,7 @@ struct db_counters {
     _Atomic uint64_t commit_us_total, commit_us_max;
 };
 
-enum { DB_LANE_MAX = DB_POOL_COUNT * 2, DB_QUEUE_MAX = 200000, DB_RETRY_MS = 10000 };
+enum { DB_LANE_MAX = DB_POOL_COUNT * 2, DB_QUEUE_MAX = 200000 };
 
 struct db {
     const struct db_driver *driver;

@@ -327,7 +327,7 @@ int db_open(const struct db_settings *settings, struct event_base *base, struct 
     db->password = memory_strdup(settings->password);
     db->durability_relaxed = settings->durability_relaxed;
     db->connect_timeout_ms = settings->connect_timeout_ms > 0 ? settings->connect_timeout_ms : 5000;
-    db->retry_ms = DB_RETRY_MS;
+    db->retry_ms = settings->retry_timeout_ms > 0 ? settings->retry_timeout_ms : 10000;
     if (result == 0)
         result = done_init(db, err);
     if (result == 0) {

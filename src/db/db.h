@@ -49,6 +49,7 @@ struct db_settings {
     bool durability_relaxed;   /* else open fails unless a commit survives a power cut */
     int group_max;             /* transactions joined in one commit; 0: default 512 */
     int connect_timeout_ms;    /* 0: 5000 */
+    int retry_timeout_ms;      /* how long work waits for a lost database; 0: 10000 */
 };
 
 /*

@@ -87,17 +87,18 @@ static void test_admin(enum db_backend backend, const char *before, const char *
     db_url_done(&url);
 }
 
-/* The server's url with another database in it. */
-static char *test_url_of(enum db_backend backend, const char *name)
+/* The server's url with another database, and another port where that is not 0. */
+static char *test_url_of(enum db_backend backend, const char *name, int port)
 {
-    const char *url = test_env(backend, "");
-    const char *authority = strstr(url, "://") + 3;
-    const char *slash = strchr(authority, '/');
-    const char *options = strchr(slash, '?');
+    struct db_url url;
+    struct error err;
     char *text = NULL;
 
-    if (asprintf(&text, "%.*s/%s%s", (int)(slash - url), url, name, options ? options : "") < 0)
+    assert_int_equal(db_url_parse(test_env(backend, ""), &url, &err), 0);
+    if (asprintf(&text, "%s://%s@%s:%d/%s", backend == DB_POSTGRES ? "postgres" : "mysql", url.user,
+                 url.host, port ? port : url.port, name) < 0)
         abort();
+    db_url_done(&url);
     return text;
 }
 
@@ -117,7 +118,7 @@ static void test_db_prepare(struct test_db *t)
     }
     if (test_backend != DB_SQLITE) {
         test_admin(test_backend, "CREATE DATABASE", t->name, "");
-        t->url = test_url_of(test_backend, t->name);
+        t->url = test_url_of(test_backend, t->name, 0);
         t->settings.password = test_env(test_backend, "_PASSWORD");
     }
     t->settings.url = t->url;
@@ -275,14 +276,14 @@ static int test_teardown(void **state)
 
 #define DB_TEST(name) cmocka_unit_test_setup_teardown(name, test_setup, test_teardown)
 
-/* Runs the tests once for each database there is. */
-static int test_each_backend(const char *suite, const struct CMUnitTest *tests, size_t count)
+static int test_from(enum db_backend first, const char *suite, const struct CMUnitTest *tests,
+                     size_t count)
 {
     static const char *const names[] = { "sqlite", "postgres", "mysql" };
     int failed = 0;
 
     log_level_set(LOG_LEVEL_ERROR);
-    for (int backend = DB_SQLITE; backend <= DB_MYSQL; backend++) {
+    for (int backend = (int)first; backend <= DB_MYSQL; backend++) {
         char name[96];
         if (backend != DB_SQLITE && !test_env((enum db_backend)backend, "")) {
             print_message("[  SKIPPED ] %s on %s: BELFRY_TEST_%s is not set (test/servers.py run)\n",
@@ -295,6 +296,19 @@ static int test_each_backend(const char *suite, const struct CMUnitTest *tests, 
         failed += _cmocka_run_group_tests(name, tests, count, NULL, NULL);
     }
     return failed;
+}
+
+/* Runs the tests once for each database there is. */
+__attribute__((unused)) static int test_each_backend(const char *suite,
+                                                     const struct CMUnitTest *tests, size_t count)
+{
+    return test_from(DB_SQLITE, suite, tests, count);
+}
+
+__attribute__((unused)) static int test_each_server(const char *suite,
+                                                    const struct CMUnitTest *tests, size_t count)
+{
+    return test_from(DB_POSTGRES, suite, tests, count);
 }
 
 #endif
