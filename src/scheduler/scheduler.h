@@ -185,7 +185,9 @@ struct scheduler_event { /* not "event": libevent has that name */
         struct { enum store_answer answer; struct scheduler_job *const *jobs; size_t count; bool more; } due;
         struct { enum store_answer answer; const struct plan_answer *items; size_t count; } planned;
         struct { enum store_answer answer; uint64_t shards; /* complete for these; 0: single rows */
-                 const struct scheduler_run *runs; size_t count; } runs;
+                 const struct scheduler_run *runs; size_t count;
+                 /* rows of their jobs, where the driver has them at hand: spares ACTION_JOBS */
+                 struct scheduler_job *const *jobs; size_t job_count; } runs;
         struct { enum store_answer answer; const struct move_answer *moves; size_t count; } moved;
         struct { const struct scheduler_job *job; } job;
         struct { int32_t job_id; } job_gone;
@@ -323,6 +325,7 @@ void scheduler_step(struct scheduler *scheduler, const struct scheduler_event *e
 
 struct scheduler_counters {
     uint64_t planned, started, ended, late_reports, moves, moves_lost, dispatches, refused, lost, shed;
+    uint64_t bad_rows;           /* job rows that cannot be used: given, each time */
     uint64_t armed, ready, waiting, active, retrying, executors, shards;
     int64_t oldest_due_ms;       /* fire_at of the oldest run that is due and not dispatched; 0 none */
 };
