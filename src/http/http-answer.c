@@ -44,6 +44,8 @@ void http_exchange_free(struct http_exchange *exchange)
 {
     struct http_server *server = exchange->server;
 
+    if (exchange->on_end)
+        exchange->on_end(exchange->on_end_ctx, exchange->status, exchange->answered_size);
     exchange_clean(exchange);
     if (server) {
         server->counters.exchanges--;
@@ -82,6 +84,13 @@ void http_exchange_on_gone(struct http_exchange *exchange, void (*on_gone)(void 
 {
     exchange->on_gone = on_gone;
     exchange->on_gone_ctx = ctx;
+}
+
+void http_exchange_on_end(struct http_exchange *exchange,
+                          void (*on_end)(void *ctx, int status, uint64_t body_size), void *ctx)
+{
+    exchange->on_end = on_end;
+    exchange->on_end_ctx = ctx;
 }
 
 /* The answer is complete. */
@@ -167,6 +176,8 @@ void http_answer(struct http_exchange *exchange, int status, const char *type, s
         exchange_end(exchange);
         return;
     }
+    exchange->status = status;
+    exchange->answered_size = send_body ? body.size : 0;
     exchange->keep_alive = may_keep_alive(exchange);
     struct buf *head = head_make(exchange, status, type, bodiless ? -1 : (int64_t)body.size);
     struct iovec parts[] = { { head->bytes, head->size },
@@ -216,6 +227,7 @@ void http_stream_begin(struct http_exchange *exchange, int status, const char *t
     exchange->streaming = true;
     if (!exchange->connection)
         return;
+    exchange->status = status;
     exchange->chunked = exchange->is_http_1_1;
     exchange->keep_alive = exchange->chunked && may_keep_alive(exchange);
     struct buf *head = head_make(exchange, status, type, -1);
@@ -244,6 +256,7 @@ bool http_stream_write(struct http_exchange *exchange, struct str bytes)
         return false;
     if (!exchange->connection || !bytes.size || exchange->request.method == HTTP_HEAD)
         return true;
+    exchange->answered_size += bytes.size;
     int size = snprintf(size_line, sizeof size_line, "%zx\r\n", bytes.size);
     struct iovec parts[] = { { size_line, (size_t)size },
                              { (char *)(uintptr_t)bytes.bytes, bytes.size },

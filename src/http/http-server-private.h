@@ -132,6 +132,10 @@ struct http_exchange {
     void *on_gone_ctx;
     void (*on_drained)(void *ctx);
     void *on_drained_ctx;
+    void (*on_end)(void *ctx, int status, uint64_t body_size);
+    void *on_end_ctx;
+    int status;                         /* of the answer, once there is one */
+    uint64_t answered_size;             /* of its body */
 };
 
 struct http_exchange *http_exchange_new(struct http_server *server);

@@ -440,8 +440,10 @@ void http_server_drain(struct http_server *server, int timeout_ms, void (*done)(
 static void exchanges_let_go(struct http_server *server)
 {
     LIST_EACH_SAFE(&server->orphans, orphan) {
+        struct http_exchange *exchange = CONTAINER_OF(orphan, struct http_exchange, node);
         list_remove(orphan);
-        CONTAINER_OF(orphan, struct http_exchange, node)->server = NULL;
+        exchange->server = NULL;
+        exchange->on_end = NULL; /* who listened goes with the server */
     }
     LIST_EACH_SAFE(&server->spares, spare) {
         struct http_exchange *exchange = CONTAINER_OF(spare, struct http_exchange, node);

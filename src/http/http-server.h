@@ -78,6 +78,10 @@ struct arena *http_exchange_arena(struct http_exchange *exchange);
 const struct http_request *http_exchange_request(const struct http_exchange *exchange);
 /* on_gone is called at most once, only while no answer has been finished. */
 void http_exchange_on_gone(struct http_exchange *exchange, void (*on_gone)(void *ctx), void *ctx);
+/* Called once when the exchange is over, for access logs: status of the answer (0: the peer went
+ * away before there was one) and the bytes of its body. The request and its arena are still there. */
+void http_exchange_on_end(struct http_exchange *exchange,
+                          void (*on_end)(void *ctx, int status, uint64_t body_size), void *ctx);
 
 /* Before the answer: adds a header; name and value must be valid (assert). Copied. */
 void http_answer_header(struct http_exchange *exchange, const char *name, const char *value);
