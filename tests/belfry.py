@@ -260,7 +260,7 @@ class Belfry:
         cookie = answer.headers["Set-Cookie"].split(";")[0]
         session = self.api("GET", "/api/v1/session", key=None, headers={"Cookie": cookie},
                            expect=200).json
-        return {"Cookie": cookie, "X-Belfry-CSRF": session["csrf_token"], "Origin": self.url}
+        return {"Cookie": cookie, "X-Belfry-CSRF": session["csrf"], "Origin": self.url}
 
     def new_key(self, name="admin", password=PASSWORD, **options):
         """An API key of this user, with all their rights unless options say otherwise."""
