@@ -111,24 +111,32 @@ static int steps_run(struct db_tx *tx, struct arena *arena, const struct db_migr
     return 0;
 }
 
+static int record(struct db_tx *tx, struct arena *arena, const struct db_migration *migration,
+                  const char *text, struct error *err)
+{
+    char hash[17];
+
+    hash_of(migration->sql, hash);
+    if (DB_EXEC(tx, "DELETE FROM schema_version WHERE version = ?", DB_ANY_ROWS, err,
+                DB_I(migration->version)) < 0)
+        return -1;
+    return DB_EXEC(tx,
+                   "INSERT INTO schema_version "
+                   "(version, name, hash, steps, steps_done, applied_at) "
+                   "VALUES (?, ?, ?, ?, 0, ?)",
+                   1, err, DB_I(migration->version), DB_T(migration->name), DB_T(hash),
+                   DB_I(statement_count(arena, text)), DB_I(db_now_ms(tx)));
+}
+
 /* steps_done is -1 for one that has no record yet. */
 static int migration_apply(struct db_tx *tx, struct arena *arena,
                            const struct db_migration *migration, int64_t steps_done,
                            struct error *err)
 {
-    char hash[17];
     const char *text = db_schema_text(arena, db_tx_backend(tx), collation_of(tx), migration->sql,
                                       err);
 
-    if (!text)
-        return -1;
-    hash_of(migration->sql, hash);
-    if (steps_done < 0 &&
-        DB_EXEC(tx,
-                "INSERT INTO schema_version (version, name, hash, steps, steps_done, applied_at) "
-                "VALUES (?, ?, ?, ?, 0, ?)",
-                1, err, DB_I(migration->version), DB_T(migration->name), DB_T(hash),
-                DB_I(statement_count(arena, text)), DB_I(db_now_ms(tx))) < 0)
+    if (!text || (steps_done <= 0 && record(tx, arena, migration, text, err) < 0))
         return -1;
     return steps_run(tx, arena, migration, text, steps_done < 0 ? 0 : steps_done, err);
 }
@@ -194,13 +202,14 @@ static int missing_find(struct migrate *m, struct db_result *rows,
         while (more && db_int(rows, 0) < migration->version)
             more = db_next(rows);
         bool recorded = more && db_int(rows, 0) == migration->version;
-        if (recorded && hash_check(migration, db_text(rows, 1), err) < 0)
+        int64_t steps_done = recorded ? db_int(rows, 3) : -1;
+        /* one of which nothing is done may be another by now: it had failed and was mended */
+        if (steps_done > 0 && hash_check(migration, db_text(rows, 1), err) < 0)
             return -1;
-        if (recorded && db_int(rows, 2) == db_int(rows, 3))
+        if (recorded && steps_done == db_int(rows, 2))
             continue;
         *ret_missing = migration;
-        if (recorded)
-            *ret_steps_done = db_int(rows, 3);
+        *ret_steps_done = steps_done;
         return 0;
     }
     return 0;

@@ -56,8 +56,11 @@ struct db_settings {
  * Opens without waiting for the database: pools connect (and reconnect with jittered backoff) in
  * the background; db_ready tells. SQLite opens its file here: ERR_IO names the file, ERR_CONFLICT
  * another process that has it. Each session is checked to be on a writable primary with durable
- * commits (PostgreSQL synchronous_commit, fsync; MySQL innodb_flush_log_at_trx_commit, sync_binlog
- * where the binary log is on). base is the loop on which every done runs.
+ * commits (PostgreSQL fsync, full_page_writes; MySQL innodb_flush_log_at_trx_commit, sync_binlog
+ * where the binary log is on); a server that fails this is refused, and db_ready says why. base is
+ * the loop on which every done runs; NULL where only db_run is used.
+ * After a failed write or fsync on SQLite the process ends at once (exit code 74): only a restart
+ * knows what the disk holds.
  */
 int db_open(const struct db_settings *settings, struct event_base *base, struct db **ret_db,
             struct error *err);
@@ -69,21 +72,32 @@ int db_ready(struct db *db, struct error *err);
 int64_t db_clock_offset_ms(const struct db *db);
 
 typedef int db_fn(struct db_tx *tx, void *ctx, struct error *err);
+/* err is NULL with DB_OK. */
 typedef void db_done(void *ctx, enum db_outcome outcome, const struct error *err);
 
-/* Read-write. done may be NULL. ctx belongs to the store between db_submit and done. */
+/*
+ * Read-write. done may be NULL. ctx belongs to the store between db_submit and done. Any thread.
+ * Work of one pool begins in the order of submission, but on servers several connections run it:
+ * submit what depends on a result from its done.
+ */
 void db_submit(struct db *db, enum db_pool pool, db_fn *fn, void *ctx, db_done *done);
-/* Read-only: on SQLite runs on a reader thread of its own beside the writer. */
+/*
+ * Read-only, all statements see one state of the database. On SQLite it runs on a reader thread
+ * beside the writer.
+ */
 void db_submit_read(struct db *db, enum db_pool pool, db_fn *fn, void *ctx, db_done *done);
 /* Blocking, for start-up, the CLI and tests only; not from the loop once it runs. */
 enum db_outcome db_run(struct db *db, enum db_pool pool, db_fn *fn, void *ctx, struct error *err);
 enum db_outcome db_run_read(struct db *db, enum db_pool pool, db_fn *fn, void *ctx,
                             struct error *err);
 
-/* Counters for /metrics: how many, how long; see db_statistics in db.c for the table. */
+/* Counters of a pool for /metrics, since db_open. */
 struct db_statistics {
-    uint64_t committed, failed, conflicts, not_applied, unknown, retries, groups;
-    uint64_t waiting, connected, commit_us_total, commit_us_max;
+    uint64_t committed, failed, conflicts, not_applied, unknown; /* pieces of work by outcome */
+    uint64_t groups;              /* transactions: committed / groups is what one commit carries */
+    uint64_t retries;             /* groups run again after a deadlock or a lost session */
+    uint64_t commit_us_total, commit_us_max; /* COMMIT alone */
+    uint64_t waiting, connected;  /* now: pieces of work in the queue, sessions */
 };
 void db_statistics(struct db *db, enum db_pool pool, struct db_statistics *ret);
 
@@ -114,8 +128,14 @@ static inline struct db_value DB_B(const void *bytes, size_t size)
 enum { DB_ANY_ROWS = -1 };
 
 /*
- * SQL has `?` for parameters and is the same text for the three databases (STYLE, Data). sql must
- * be a literal: statements are prepared once per session and kept by its address.
+ * SQL has `?` for parameters and is the same text for the three databases (STYLE, Data): names in
+ * "double quotes" where they are words of SQL (user, order, key, group, rows, lines, rank …), texts
+ * in single ones, || joins texts, backslashes mean nothing, comparison is by bytes. A bare
+ * `? IS NULL` gives PostgreSQL no type: decide that in C. Statements are prepared once per session
+ * and kept by their text, so let there be few: literals, or literals joined with db_for_update.
+ *
+ * The first statement that fails spoils the transaction: later calls fail with the same error, and
+ * it is rolled back whatever fn returns.
  */
 int db_exec(struct db_tx *tx, const char *sql, const struct db_value *values, size_t value_count,
             int64_t expect_rows, int64_t *ret_rows /* may be NULL */, struct error *err);
@@ -126,9 +146,11 @@ int db_exec(struct db_tx *tx, const char *sql, const struct db_value *values, si
 
 /*
  * One statement for many rows in as few round trips as the backend has (SQLite: a prepared loop;
- * PostgreSQL: pipeline; MySQL: bulk binding or multi-row where it can, else a loop). values holds
- * row_count times value_count. ret_rows[i] gets the rows that row i changed; with ret_rows NULL each
- * must change exactly one, else DB_CONFLICT. A unique key violation by any row is DB_CONFLICT.
+ * PostgreSQL: pipeline; MariaDB: an array of rows, MySQL: a loop). values holds row_count times
+ * value_count. ret_rows[i] gets the rows that row i changed; with ret_rows NULL each must change
+ * exactly one, else DB_CONFLICT. A unique key violation by any row is DB_CONFLICT. The statement
+ * must name a unique key, so that a row of values changes one row or none: MariaDB tells but the
+ * total of an array.
  */
 int db_exec_many(struct db_tx *tx, const char *sql, const struct db_value *values,
                  size_t value_count, size_t row_count, int64_t *ret_rows, struct error *err);
@@ -169,9 +191,12 @@ int64_t db_now_ms(struct db_tx *tx);
  * backend: $ID (64-bit key type), $INT (64-bit), $SERIAL (32-bit primary key given by the
  * database), $KEY(n) (indexable text of n characters, compared by bytes), $TEXT, $BLOB,
  * $TABLE_OPTIONS (after the last parenthesis), $DAY_PARTITION (after $TABLE_OPTIONS: the table is
- * split by its column `day` on servers). Migrations run in order, each in one transaction where
- * the backend can, under a lock that lets one node at a time migrate; the table schema_version
- * records them with their hash. A database newer than the program is refused.
+ * split by its column `day` on servers; then every unique key must hold `day`, and there are no
+ * foreign keys to or from the table). n of $KEY is 1 to 768. Flags are $INT. On SQLite tables are
+ * STRICT. Migrations run in order, each in one transaction where the backend can (MySQL commits at
+ * each CREATE: there it goes on where it ended), under a lock that lets one node at a time migrate;
+ * the table schema_version records them with their hash. A database newer than the program is
+ * refused, and so is a migration that was edited after it ran (ERR_CONFLICT).
  */
 struct db_migration {
     int version;      /* 1, 2, 3 … over all services; the date would do, but is harder to read */

@@ -34,7 +34,7 @@ struct test_db {
     char *url;
 };
 
-static const char *test_env(enum db_backend backend, const char *suffix)
+static inline const char *test_env(enum db_backend backend, const char *suffix)
 {
     char name[64];
 
@@ -43,7 +43,7 @@ static const char *test_env(enum db_backend backend, const char *suffix)
     return getenv(name);
 }
 
-static void postgres_admin(const struct db_url *url, const char *sql)
+static inline void postgres_admin(const struct db_url *url, const char *sql)
 {
     char port[16];
     const char *names[] = { "host", "port", "user", "password", "dbname", NULL };
@@ -59,7 +59,7 @@ static void postgres_admin(const struct db_url *url, const char *sql)
     PQfinish(connection);
 }
 
-static void mysql_admin(const struct db_url *url, const char *sql)
+static inline void mysql_admin(const struct db_url *url, const char *sql)
 {
     MYSQL *handle = mysql_init(NULL);
 
@@ -71,7 +71,7 @@ static void mysql_admin(const struct db_url *url, const char *sql)
 }
 
 /* Runs a statement beside the store, on the server's own database. */
-static void test_admin(enum db_backend backend, const char *before, const char *name,
+static inline void test_admin(enum db_backend backend, const char *before, const char *name,
                        const char *after)
 {
     struct db_url url;
@@ -88,7 +88,7 @@ static void test_admin(enum db_backend backend, const char *before, const char *
 }
 
 /* The server's url with another database, and another port where that is not 0. */
-static char *test_url_of(enum db_backend backend, const char *name, int port)
+static inline char *test_url_of(enum db_backend backend, const char *name, int port)
 {
     struct db_url url;
     struct error err;
@@ -103,7 +103,7 @@ static char *test_url_of(enum db_backend backend, const char *name, int port)
 }
 
 /* A database with nothing in it; not opened yet. */
-static void test_db_prepare(struct test_db *t)
+static inline void test_db_prepare(struct test_db *t)
 {
     static int number;
 
@@ -124,7 +124,7 @@ static void test_db_prepare(struct test_db *t)
     t->settings.url = t->url;
 }
 
-static void test_open(struct test_db *t)
+static inline void test_open(struct test_db *t)
 {
     struct error err = { 0 };
 
@@ -132,7 +132,7 @@ static void test_open(struct test_db *t)
         fail_msg("db_open: %s", error_english(&err));
 }
 
-static void test_db_done(struct test_db *t)
+static inline void test_db_done(struct test_db *t)
 {
     db_close(&t->db);
     event_base_free(t->base);
@@ -150,7 +150,7 @@ static void test_db_done(struct test_db *t)
 }
 
 /* Turns the loop until *flag is not less than wanted; a minute is for ever. */
-static void test_wait(struct event_base *base, const int *flag, int wanted)
+static inline void test_wait(struct event_base *base, const int *flag, int wanted)
 {
     int64_t give_up_ms = clock_mono_ms() + 60000;
     struct timeval slice = { .tv_sec = 1 };
@@ -171,7 +171,7 @@ struct outcome {
     int *finished;
 };
 
-static void outcome_done(void *ctx, enum db_outcome outcome, const struct error *err)
+static inline void outcome_done(void *ctx, enum db_outcome outcome, const struct error *err)
 {
     struct outcome *result = *(struct outcome **)ctx; /* first member of every context */
 
@@ -181,7 +181,7 @@ static void outcome_done(void *ctx, enum db_outcome outcome, const struct error 
     ++*result->finished;
 }
 
-static void assert_run(struct db *db, db_fn *fn, void *ctx, enum db_outcome wanted)
+static inline void assert_run(struct db *db, db_fn *fn, void *ctx, enum db_outcome wanted)
 {
     struct error err = { 0 };
     enum db_outcome outcome = db_run(db, DB_POOL_API, fn, ctx, &err);
@@ -190,7 +190,7 @@ static void assert_run(struct db *db, db_fn *fn, void *ctx, enum db_outcome want
         fail_msg("outcome %d instead of %d: %s", outcome, wanted, error_english(&err));
 }
 
-static void assert_read(struct db *db, db_fn *fn, void *ctx)
+static inline void assert_read(struct db *db, db_fn *fn, void *ctx)
 {
     struct error err = { 0 };
 
@@ -202,7 +202,7 @@ static void assert_read(struct db *db, db_fn *fn, void *ctx)
 #define TEXT(literal) ((char[]){ literal })
 
 /* A single statement without parameters, as ctx. */
-static int statement_fn(struct db_tx *tx, void *ctx, struct error *err)
+static inline int statement_fn(struct db_tx *tx, void *ctx, struct error *err)
 {
     return db_exec(tx, ctx, NULL, 0, DB_ANY_ROWS, NULL, err);
 }
@@ -212,7 +212,7 @@ struct scalar {
     int64_t value;
 };
 
-static int scalar_fn(struct db_tx *tx, void *ctx, struct error *err)
+static inline int scalar_fn(struct db_tx *tx, void *ctx, struct error *err)
 {
     struct scalar *scalar = ctx;
     struct db_result *result;
@@ -225,7 +225,7 @@ static int scalar_fn(struct db_tx *tx, void *ctx, struct error *err)
     return failed;
 }
 
-static int64_t number_of(struct db *db, const char *sql)
+static inline int64_t number_of(struct db *db, const char *sql)
 {
     struct scalar scalar = { .sql = sql };
 
@@ -246,7 +246,7 @@ static const struct db_migration thing_migrations[] = {
       false },
 };
 
-static void thing_migrate(struct db *db)
+static inline void thing_migrate(struct db *db)
 {
     struct error err = { 0 };
 
@@ -254,7 +254,7 @@ static void thing_migrate(struct db *db)
         fail_msg("migrate: %s", error_english(&err));
 }
 
-static int test_setup(void **state)
+static inline int test_setup(void **state)
 {
     struct test_db *t = memory_alloc(sizeof *t);
 
@@ -265,7 +265,7 @@ static int test_setup(void **state)
     return 0;
 }
 
-static int test_teardown(void **state)
+static inline int test_teardown(void **state)
 {
     struct test_db *t = *state;
 
@@ -276,7 +276,7 @@ static int test_teardown(void **state)
 
 #define DB_TEST(name) cmocka_unit_test_setup_teardown(name, test_setup, test_teardown)
 
-static int test_from(enum db_backend first, const char *suite, const struct CMUnitTest *tests,
+static inline int test_from(enum db_backend first, const char *suite, const struct CMUnitTest *tests,
                      size_t count)
 {
     static const char *const names[] = { "sqlite", "postgres", "mysql" };
@@ -299,13 +299,13 @@ static int test_from(enum db_backend first, const char *suite, const struct CMUn
 }
 
 /* Runs the tests once for each database there is. */
-__attribute__((unused)) static int test_each_backend(const char *suite,
+static inline int test_each_backend(const char *suite,
                                                      const struct CMUnitTest *tests, size_t count)
 {
     return test_from(DB_SQLITE, suite, tests, count);
 }
 
-__attribute__((unused)) static int test_each_server(const char *suite,
+static inline int test_each_server(const char *suite,
                                                     const struct CMUnitTest *tests, size_t count)
 {
     return test_from(DB_POSTGRES, suite, tests, count);

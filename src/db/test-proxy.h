@@ -35,21 +35,21 @@ struct proxy {
     } pairs[PROXY_PAIRS];
 };
 
-static struct sockaddr_in loopback(int port)
+static inline struct sockaddr_in loopback(int port)
 {
     return (struct sockaddr_in){ .sin_family = AF_INET,
                                  .sin_port = htons((uint16_t)port),
                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 }
 
-static void pair_close(struct proxy_pair *pair)
+static inline void pair_close(struct proxy_pair *pair)
 {
     close(pair->client);
     close(pair->server);
     pair->client = pair->server = -1;
 }
 
-static void pair_accept(struct proxy *proxy)
+static inline void pair_accept(struct proxy *proxy)
 {
     struct sockaddr_in address = loopback(proxy->server_port);
     int client = accept4(proxy->listener, NULL, NULL, SOCK_CLOEXEC);
@@ -68,7 +68,7 @@ static void pair_accept(struct proxy *proxy)
     abort();
 }
 
-static bool forward(int to, const char *bytes, ssize_t size)
+static inline bool forward(int to, const char *bytes, ssize_t size)
 {
     while (size > 0) {
         ssize_t sent = send(to, bytes, (size_t)size, MSG_NOSIGNAL);
@@ -81,7 +81,7 @@ static bool forward(int to, const char *bytes, ssize_t size)
 }
 
 /* false: the pair is to be closed. */
-static bool pair_pass(struct proxy *proxy, struct proxy_pair *pair, bool from_client)
+static inline bool pair_pass(struct proxy *proxy, struct proxy_pair *pair, bool from_client)
 {
     char bytes[16384];
     ssize_t size = recv(from_client ? pair->client : pair->server, bytes, sizeof bytes, 0);
@@ -107,7 +107,7 @@ static bool pair_pass(struct proxy *proxy, struct proxy_pair *pair, bool from_cl
     return forward(from_client ? pair->server : pair->client, bytes, size);
 }
 
-static void *proxy_main(void *argument)
+static inline void *proxy_main(void *argument)
 {
     struct proxy *proxy = argument;
     struct pollfd fds[1 + PROXY_PAIRS * 2];
@@ -130,7 +130,7 @@ static void *proxy_main(void *argument)
 }
 
 /* Takes a port, but does not answer on it yet. */
-static void proxy_init(struct proxy *proxy, enum db_backend backend)
+static inline void proxy_init(struct proxy *proxy, enum db_backend backend)
 {
     struct sockaddr_in address = loopback(0);
     socklen_t size = sizeof address;
@@ -149,13 +149,13 @@ static void proxy_init(struct proxy *proxy, enum db_backend backend)
     proxy->port = ntohs(address.sin_port);
 }
 
-static void proxy_start(struct proxy *proxy)
+static inline void proxy_start(struct proxy *proxy)
 {
     assert_int_equal(listen(proxy->listener, 64), 0);
     assert_int_equal(pthread_create(&proxy->thread, NULL, proxy_main, proxy), 0);
 }
 
-static void proxy_done(struct proxy *proxy)
+static inline void proxy_done(struct proxy *proxy)
 {
     atomic_store(&proxy->stopping, true);
     pthread_join(proxy->thread, NULL);
