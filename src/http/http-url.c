@@ -1,6 +1,7 @@
 #include "http/http-client.h"
 #include "http/http-server.h"
 
+#include "base/address.h"
 #include "http/http-parser.h"
 
 /* --- percent-encoding ----------------------------------------------------------------------- */
@@ -162,6 +163,45 @@ static bool scheme_take(struct str *rest, struct http_url *url)
     return false;
 }
 
+static struct str last_label(struct str host)
+{
+    const char *dot = host.size ? memrchr(host.bytes, '.', host.size) : NULL;
+
+    if (!dot)
+        return host;
+    return (struct str){ dot + 1, host.size - (size_t)(dot - host.bytes) - 1 };
+}
+
+static bool is_number(struct str label)
+{
+    bool hex = label.size > 1 && label.bytes[0] == '0' && (label.bytes[1] | 0x20) == 'x';
+
+    for (size_t i = hex ? 2 : 0; i < label.size; i++)
+        if (hex ? http_hex_digit(label.bytes[i]) < 0
+                : label.bytes[i] < '0' || label.bytes[i] > '9')
+            return false;
+    return label.size > 0;
+}
+
+/*
+ * What ends in a number has to be an address in its usual form: "127.1" or "0x7f000001" are one to
+ * some programs, a name to others. Names have no empty labels, but maybe a dot at the end.
+ */
+static bool host_valid(struct str host)
+{
+    struct address address;
+    struct str name = host;
+
+    if (memchr(host.bytes, ':', host.size))
+        return address_parse(host, &address);
+    if (name.size > 1 && name.bytes[name.size - 1] == '.')
+        name.size--;
+    if (is_number(last_label(name)))
+        return address_parse(host, &address);
+    return !memmem(name.bytes, name.size, "..", 2) && name.bytes[0] != '.' &&
+           last_label(name).size && name.size <= 253;
+}
+
 /* Host without brackets, and the port where one is given. */
 static int authority_parse(struct str authority, struct http_url *url, struct error *err)
 {
@@ -182,6 +222,8 @@ static int authority_parse(struct str authority, struct http_url *url, struct er
     }
     if (url->host.bytes[0] == '[')
         url->host = (struct str){ url->host.bytes + 1, url->host.size - 2 };
+    if (!host_valid(url->host))
+        return url_invalid(err, ERROR_TERM("host"));
     return 0;
 }
 
