@@ -155,7 +155,7 @@ static const unsigned char *key_find(struct frame *frame, const char *name)
 {
     if (strcmp(name, frame->node.name) == 0)
         return identity_public_key(frame->identity);
-    return peers_find(frame->peers, name, clock_mono_ms());
+    return keyring_find(frame->keyring, name, clock_mono_ms());
 }
 
 static void verify(void *ctx);
@@ -163,7 +163,7 @@ static void verify(void *ctx);
 /* 0: being asked for, goes on in verify. */
 static int key_ask(struct incoming *in, struct error *err)
 {
-    if (!in->asked && peers_ask(in->frame->peers, in->claims->issuer, clock_mono_ms(), verify, in))
+    if (!in->asked && keyring_ask(in->frame->keyring, in->claims->issuer, clock_mono_ms(), verify, in))
         return in->asked = true, 0;
     return error_set(err, ERR_UNAUTHENTICATED, "node %s is not known here, or has another key",
                      in->claims->issuer);
@@ -193,7 +193,7 @@ static void on_gone(void *ctx)
 {
     struct incoming *in = ctx;
 
-    peers_forget(in->frame->peers, in);
+    keyring_forget(in->frame->keyring, in);
 }
 
 static void on_request(void *ctx, struct http_exchange *exchange, const struct http_request *http)

@@ -143,7 +143,7 @@ static void node_init(struct frame *frame, const struct service_setup *setup)
     list_init(&frame->calls);
     list_init(&frame->remote_calls);
     frame->picker = picker_new();
-    frame->peers = peers_new(node, setup->hooks);
+    frame->keyring = keyring_new(node, setup->hooks);
 }
 
 static int libraries_open(struct frame *frame, struct error *err)
@@ -192,7 +192,7 @@ void frame_free(struct frame **frame)
         return;
     http_server_free(&f->metrics);
     http_client_free(&f->node.http);
-    peers_free(&f->peers);
+    keyring_free(&f->keyring);
     picker_free(&f->picker);
     identity_free(&f->identity);
     egress_free(&f->node.egress);

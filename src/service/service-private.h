@@ -3,7 +3,7 @@
 
 #include "base/list.h"
 #include "service/identity.h"
-#include "service/peers.h"
+#include "service/keyring.h"
 #include "service/picker.h"
 #include "service/service.h"
 
@@ -30,7 +30,7 @@ struct frame {
     bool calls_abandoned;
 
     struct identity *identity;
-    struct peers *peers;
+    struct keyring *keyring;
     struct picker *picker;
     struct list remote_calls; /* to other processes, not done; see call-remote.c */
     struct http_server *internal, *metrics;

@@ -1,4 +1,4 @@
-#include "service/peers.h"
+#include "service/keyring.h"
 
 #include "base/clock.h"
 #include "base/list.h"
@@ -10,7 +10,7 @@
 #include <string.h>
 
 struct peer {
-    struct peers *peers; /* NULL: freed while asking */
+    struct keyring *keyring; /* NULL: freed while asking */
     char *name;
     unsigned char key[IDENTITY_KEY_SIZE];
     bool known, asking;
@@ -24,21 +24,21 @@ struct waiter {
     void *ctx;
 };
 
-struct peers {
+struct keyring {
     struct node *node;
     const struct node_hooks *hooks;
     struct map by_name;
     unsigned asking;
 };
 
-struct peers *peers_new(struct node *node, const struct node_hooks *hooks)
+struct keyring *keyring_new(struct node *node, const struct node_hooks *hooks)
 {
-    struct peers *peers = memory_alloc(sizeof *peers);
+    struct keyring *keyring = memory_alloc(sizeof *keyring);
 
-    peers->node = node;
-    peers->hooks = hooks;
-    map_init(&peers->by_name);
-    return peers;
+    keyring->node = node;
+    keyring->hooks = hooks;
+    map_init(&keyring->by_name);
+    return keyring;
 }
 
 static void waiters_drop(struct peer *peer)
@@ -55,33 +55,33 @@ static void peer_free(struct peer *peer)
     free(peer);
 }
 
-void peers_free(struct peers **peers)
+void keyring_free(struct keyring **keyring)
 {
     void *value;
 
-    if (!*peers)
+    if (!*keyring)
         return;
-    for (size_t i = 0; map_next(&(*peers)->by_name, &i, &value);) {
+    for (size_t i = 0; map_next(&(*keyring)->by_name, &i, &value);) {
         struct peer *peer = value;
-        peer->peers = NULL;
+        peer->keyring = NULL;
         waiters_drop(peer);
         if (!peer->asking) /* else the answer frees it */
             peer_free(peer);
     }
-    map_done(&(*peers)->by_name);
-    free(*peers);
-    *peers = NULL;
+    map_done(&(*keyring)->by_name);
+    free(*keyring);
+    *keyring = NULL;
 }
 
 /* Names that nobody vouched for must not fill the memory: they make room for others. */
-static void make_room(struct peers *peers)
+static void make_room(struct keyring *keyring)
 {
     struct peer *oldest = NULL;
     void *value;
 
-    if (peers->by_name.count < PEERS_MAX)
+    if (keyring->by_name.count < KEYRING_MAX)
         return;
-    for (size_t i = 0; map_next(&peers->by_name, &i, &value);) {
+    for (size_t i = 0; map_next(&keyring->by_name, &i, &value);) {
         struct peer *peer = value;
         if (!peer->asking && (!oldest || peer->known < oldest->known ||
                               (peer->known == oldest->known && peer->asked_ms < oldest->asked_ms)))
@@ -89,23 +89,23 @@ static void make_room(struct peers *peers)
     }
     if (!oldest)
         return;
-    map_remove_text(&peers->by_name, oldest->name);
+    map_remove_text(&keyring->by_name, oldest->name);
     peer_free(oldest);
 }
 
-static struct peer *peer_get(struct peers *peers, const char *name)
+static struct peer *peer_get(struct keyring *keyring, const char *name)
 {
-    struct peer *peer = map_get_text(&peers->by_name, name);
+    struct peer *peer = map_get_text(&keyring->by_name, name);
 
     if (peer)
         return peer;
-    make_room(peers);
+    make_room(keyring);
     peer = memory_alloc(sizeof *peer);
-    peer->peers = peers;
+    peer->keyring = keyring;
     peer->name = memory_strdup(name);
     peer->asked_ms = INT64_MIN / 2;
     list_init(&peer->waiters);
-    map_put_text(&peers->by_name, name, peer);
+    map_put_text(&keyring->by_name, name, peer);
     return peer;
 }
 
@@ -129,11 +129,11 @@ static void on_found(void *ctx, const unsigned char *public_key, const struct er
     struct peer *peer = ctx;
 
     peer->asking = false;
-    if (!peer->peers) {
+    if (!peer->keyring) {
         peer_free(peer);
         return;
     }
-    peer->peers->asking--;
+    peer->keyring->asking--;
     answer_take(peer, public_key, err);
     while (!list_empty(&peer->waiters)) {
         struct waiter *waiter = CONTAINER_OF(peer->waiters.next, struct waiter, link);
@@ -149,28 +149,28 @@ static void ask(struct peer *peer, int64_t mono_ms)
 {
     peer->asking = true;
     peer->asked_ms = mono_ms;
-    peer->peers->asking++;
-    peer->peers->hooks->find(peer->peers->node, peer->name, on_found, peer);
+    peer->keyring->asking++;
+    peer->keyring->hooks->find(peer->keyring->node, peer->name, on_found, peer);
 }
 
-const unsigned char *peers_find(struct peers *peers, const char *name, int64_t mono_ms)
+const unsigned char *keyring_find(struct keyring *keyring, const char *name, int64_t mono_ms)
 {
-    struct peer *peer = map_get_text(&peers->by_name, name);
+    struct peer *peer = map_get_text(&keyring->by_name, name);
 
     if (!peer || !peer->known)
         return NULL;
-    if (!peer->asking && mono_ms - peer->asked_ms >= PEERS_FRESH_MS && peers->hooks)
+    if (!peer->asking && mono_ms - peer->asked_ms >= KEYRING_FRESH_MS && keyring->hooks)
         ask(peer, mono_ms);
     return peer->key;
 }
 
-bool peers_ask(struct peers *peers, const char *name, int64_t mono_ms, void (*done)(void *ctx),
+bool keyring_ask(struct keyring *keyring, const char *name, int64_t mono_ms, void (*done)(void *ctx),
                void *ctx)
 {
-    struct peer *peer = peers->hooks ? peer_get(peers, name) : NULL;
+    struct peer *peer = keyring->hooks ? peer_get(keyring, name) : NULL;
 
-    if (!peer || (!peer->asking && (mono_ms - peer->asked_ms < PEERS_RETRY_MS ||
-                                    peers->asking >= PEERS_ASKED_MAX)))
+    if (!peer || (!peer->asking && (mono_ms - peer->asked_ms < KEYRING_RETRY_MS ||
+                                    keyring->asking >= KEYRING_ASKED_MAX)))
         return false;
     struct waiter *waiter = memory_alloc(sizeof *waiter);
     waiter->done = done;
@@ -181,11 +181,11 @@ bool peers_ask(struct peers *peers, const char *name, int64_t mono_ms, void (*do
     return true;
 }
 
-void peers_forget(struct peers *peers, void *ctx)
+void keyring_forget(struct keyring *keyring, void *ctx)
 {
     void *value;
 
-    for (size_t i = 0; map_next(&peers->by_name, &i, &value);) {
+    for (size_t i = 0; map_next(&keyring->by_name, &i, &value);) {
         struct peer *peer = value;
         LIST_EACH_SAFE(&peer->waiters, node) {
             struct waiter *waiter = CONTAINER_OF(node, struct waiter, link);
