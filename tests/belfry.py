@@ -156,6 +156,7 @@ class Belfry:
 
     def start(self):
         assert self.process is None or self.process.poll() is not None, "it runs already"
+        assert self.binary.exists(), f"{self.binary} is not built: ./run --build-only"
         main_thread = threading.current_thread() is threading.main_thread()
 
         def die_with_parent():  # also when pytest itself is killed

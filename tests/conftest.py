@@ -6,11 +6,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from belfry import BINARY, Belfry, Sink  # noqa: E402
-
-
-def pytest_collection_modifyitems(items):
-    assert BINARY.exists(), f"{BINARY} is not built: ./run --build-only"
+from belfry import Belfry, Sink  # noqa: E402
 
 
 @pytest.fixture
