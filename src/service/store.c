@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WAIT_STEP_MS = 50, WAIT_LOG_MS = 10000 };
+enum { WAIT_STEP_MAX_MS = 50, WAIT_SILENT_MS = 500, WAIT_LOG_MS = 10000 };
 
 static bool store_needed(const struct frame *frame)
 {
@@ -48,22 +48,28 @@ static void on_wait_step(evutil_socket_t fd, short what, void *ctx)
     (void)ctx;
 }
 
+static void loop_for(struct frame *frame, int ms)
+{
+    const struct timeval step = { .tv_usec = ms * 1000 };
+
+    event_base_once(frame->node.base, -1, EV_TIMEOUT, on_wait_step, NULL, &step);
+    event_base_loop(frame->node.base, EVLOOP_ONCE);
+}
+
 /* The loop runs meanwhile, so signals and health checks are answered. */
 static int store_wait(struct frame *frame)
 {
-    const struct timeval step = { .tv_usec = WAIT_STEP_MS * 1000 };
-    int64_t logged_ms = INT64_MIN / 2;
+    int64_t log_at_ms = clock_mono_ms() + WAIT_SILENT_MS;
     struct error err;
 
-    while (db_ready(frame->node.db, &err) < 0) {
-        int64_t now = clock_mono_ms();
-        if (now - logged_ms >= WAIT_LOG_MS) {
+    for (int step_ms = 1; db_ready(frame->node.db, &err) < 0;
+         step_ms = step_ms * 2 < WAIT_STEP_MAX_MS ? step_ms * 2 : WAIT_STEP_MAX_MS) {
+        if (clock_mono_ms() >= log_at_ms) {
             LOG_WARN("waiting for the store; the start goes on when it is there", "why",
                      error_english(&err));
-            logged_ms = now;
+            log_at_ms = clock_mono_ms() + WAIT_LOG_MS;
         }
-        event_base_once(frame->node.base, -1, EV_TIMEOUT, on_wait_step, NULL, &step);
-        event_base_loop(frame->node.base, EVLOOP_ONCE);
+        loop_for(frame, step_ms);
         if (frame->stop)
             return 1;
     }
