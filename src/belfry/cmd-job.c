@@ -170,7 +170,7 @@ static int job_show(struct cli *cli)
     const struct json_node *job;
     struct error err = { 0 };
 
-    if (job_find(cli, cli_arg(cli, 0), &job, &err) < 0)
+    if (job_look_up(cli, cli_arg(cli, 0), &job, &err) < 0)
         return cli_fail(cli, &err);
     if (cli_has(cli, "json"))
         printf("%s\n", json_compact_text(job, cli->arena));
@@ -232,7 +232,7 @@ static int job_update(struct cli *cli)
         return cli_fail(cli, &err);
     }
     if ((cli_has(cli, "file") && job_file_read(cli, &file, &err) < 0) ||
-        job_find(cli, cli_arg(cli, 0), &job, &err) < 0)
+        job_look_up(cli, cli_arg(cli, 0), &job, &err) < 0)
         return cli_fail(cli, &err);
     buf_init(&body, BODY_MAX);
     if (job_body_write(cli, NULL, NULL, file ? file : job, &body, &err) < 0) {
@@ -258,7 +258,7 @@ static int job_delete(struct cli *cli)
     struct client_answer answer;
     struct error err = { 0 };
 
-    if (job_find(cli, cli_arg(cli, 0), &job, &err) < 0)
+    if (job_look_up(cli, cli_arg(cli, 0), &job, &err) < 0)
         return cli_fail(cli, &err);
     struct client_call call = {
         .method = "DELETE",

@@ -47,7 +47,7 @@ static int by_name(struct cli *cli, const char *text, const struct json_node **r
     return 0;
 }
 
-int job_find(struct cli *cli, const char *text, const struct json_node **ret_job,
+int job_look_up(struct cli *cli, const char *text, const struct json_node **ret_job,
              struct error *err)
 {
     struct client_answer answer;

@@ -8,7 +8,7 @@
  * JOB on the command line: an id, "group/name", or "name" for one of group "default".
  * Errors: ERR_NOT_FOUND, and those of client_send.
  */
-int job_find(struct cli *cli, const char *text, const struct json_node **ret_job,
+int job_look_up(struct cli *cli, const char *text, const struct json_node **ret_job,
              struct error *err);
 /* Only its id. An id given as such is not asked for. */
 int job_id_find(struct cli *cli, const char *text, const char **ret_id, struct error *err);

@@ -104,6 +104,15 @@ const struct config_key config_keys[] = {
     { "registry", "job-execute", CONFIG_LIST, "http://127.0.0.1:8684", 0, 0,
       "The same of job-execute.", NULL, NULL },
 
+    { "admin", "lease", CONFIG_DURATION, "10s", 2 * SECOND, 600 * SECOND,
+      "How long a job-admin owns its shards without renewing (PostgreSQL, MySQL): as long may "
+      "fires be late after one was killed.", NULL, NULL },
+    { "admin", "executor_lease", CONFIG_DURATION, "10s", 2 * SECOND, 600 * SECOND,
+      "A job-execute that is silent for so long counts as lost.", NULL, NULL },
+
+    { "schedule", "zone", CONFIG_TEXT, "Asia/Shanghai", 0, 0,
+      "Time zone of cron schedules that name none (IANA name).", NULL, NULL },
+
     { "execute", "slots", CONFIG_INT, "4096", 1, 100000,
       "Attempts that job-execute runs at once. Each may hold a connection: open files (ulimit -n) "
       "bound it, too.", NULL, NULL },
