@@ -43,10 +43,10 @@ static size_t character_next(const char *text, size_t *ret_width, bool *ret_cont
 {
     mbstate_t state = { 0 };
     wchar_t c;
-    size_t size = mbrtowc(&c, text, strlen(text), &state);
 
-    if (size == 0)
+    if (!*text) /* mbrtowc takes no bytes at all for an unfinished character */
         return 0;
+    size_t size = mbrtowc(&c, text, strlen(text), &state);
     if (size == (size_t)-1 || size == (size_t)-2) {
         *ret_width = 1;
         *ret_control = true;
