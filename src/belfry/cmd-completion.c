@@ -10,11 +10,11 @@
  * the word before decides a value, else the command and subcommand decide what may stand here.
  */
 extern const struct command command_job, command_run, command_why, command_user, command_key,
-    command_doctor, command_completion;
+    command_cron, command_doctor, command_completion;
 
 const struct command *const client_commands[] = {
     &command_job,    &command_run,        &command_why, &command_user, &command_key,
-    &command_doctor, &command_completion, NULL,
+    &command_cron,   &command_doctor,     &command_completion, NULL,
 };
 
 static const struct {
