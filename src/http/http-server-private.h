@@ -48,6 +48,7 @@ struct http_server {
     struct list waits[HTTP_WAIT_COUNT];
     int wait_ms[HTTP_WAIT_COUNT];
     int64_t timer_at;             /* INT64_MAX: not armed */
+    int64_t drop_warn_ms;         /* when to warn again that descriptors are short */
     struct map addresses;         /* site in hex -> number of connections */
     struct list spares;           /* exchanges to be used again, with their arenas */
     struct list orphans;          /* exchanges whose peer is gone, yet to be answered */

@@ -145,17 +145,26 @@ void http_server_connection_closed(struct http_connection *connection)
 
 /* --- accepting ------------------------------------------------------------------------------- */
 
-/* No descriptor is free: the spare one lets us take the connection and close it, for it would
- * otherwise stay in the queue and wake the loop for ever. */
-static void accept_and_drop(struct http_server *server)
+/*
+ * No descriptor is free: the spare one lets us take the connection and close it, for it would
+ * otherwise stay in the queue and wake the loop for ever. false: none was waiting (the kernel asks
+ * for a descriptor before it looks).
+ */
+static bool accept_and_drop(struct http_server *server)
 {
+    int64_t now_ms = clock_mono_ms();
+
     close(server->reserve_fd);
     int fd = accept(server->listen_fd, NULL, NULL);
     if (fd >= 0)
         close(fd);
     server->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    LOG_WARN("no free file descriptor: a connection was dropped", "listen",
-             server->settings.listen);
+    if (fd >= 0 && now_ms >= server->drop_warn_ms) {
+        server->drop_warn_ms = now_ms + 1000; /* a line a second says it as well as thousands */
+        LOG_WARN("no free file descriptor: connections are dropped", "listen",
+                 server->settings.listen);
+    }
+    return fd >= 0;
 }
 
 static void refuse_connection(struct http_server *server, int fd)
@@ -213,12 +222,14 @@ static void on_accept(evutil_socket_t listen_fd, short events, void *ctx)
     for (int i = 0; i < ACCEPTS_MAX; i++) {
         socklen_t size = sizeof peer;
         int fd = accept4(listen_fd, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd >= 0)
+        if (fd >= 0) {
             connection_take(server, fd, (struct sockaddr *)&peer);
-        else if (errno == EMFILE || errno == ENFILE)
-            accept_and_drop(server);
-        else if (errno != ECONNABORTED && errno != EINTR)
+        } else if (errno == EMFILE || errno == ENFILE) {
+            if (!accept_and_drop(server))
+                return;
+        } else if (errno != ECONNABORTED && errno != EINTR) {
             return; /* EAGAIN, or out of kernel memory: the loop will be back */
+        }
     }
 }
 
