@@ -30,7 +30,7 @@ struct gate {
 
     enum auth_kind kind;
     struct str token;
-    char key[IDENTITY_KEY_SIZE + 1];
+    char key[CACHE_KEY_SIZE + 1];
     uint64_t generation;
     const struct auth_identity *identity;
 };

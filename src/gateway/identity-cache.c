@@ -10,7 +10,7 @@
 
 struct entry {
     struct list age; /* oldest first */
-    char key[IDENTITY_KEY_SIZE + 1];
+    char key[CACHE_KEY_SIZE + 1];
     uint64_t generation;
     int64_t until_ms;
     struct auth_identity *identity;
@@ -57,9 +57,9 @@ void identity_cache_free(struct identity_cache **ret_cache)
 }
 
 void identity_cache_key(const struct identity_cache *cache, enum auth_kind kind, struct str token,
-                        const char *address, char key[IDENTITY_KEY_SIZE + 1])
+                        const char *address, char key[CACHE_KEY_SIZE + 1])
 {
-    unsigned char digest[IDENTITY_KEY_SIZE / 2], first = (unsigned char)kind;
+    unsigned char digest[CACHE_KEY_SIZE / 2], first = (unsigned char)kind;
     crypto_generichash_state state;
 
     crypto_generichash_init(&state, cache->secret, sizeof cache->secret, sizeof digest);
@@ -68,7 +68,7 @@ void identity_cache_key(const struct identity_cache *cache, enum auth_kind kind,
     crypto_generichash_update(&state, (const unsigned char *)address, strlen(address) + 1);
     crypto_generichash_update(&state, (const unsigned char *)token.bytes, token.size);
     crypto_generichash_final(&state, digest, sizeof digest);
-    sodium_bin2hex(key, IDENTITY_KEY_SIZE + 1, digest, sizeof digest);
+    sodium_bin2hex(key, CACHE_KEY_SIZE + 1, digest, sizeof digest);
 }
 
 struct auth_identity *identity_copy(const struct auth_identity *identity, struct arena *arena)

@@ -12,14 +12,14 @@
  */
 struct identity_cache;
 
-enum { IDENTITY_TTL_MS = 5000, IDENTITY_KEY_SIZE = 32 };
+enum { IDENTITY_TTL_MS = 5000, CACHE_KEY_SIZE = 32 };
 
 struct identity_cache *identity_cache_new(size_t entries_max);
 void identity_cache_free(struct identity_cache **cache);
 
 /* The key of an entry: a keyed hash, so the cache holds no credential. */
 void identity_cache_key(const struct identity_cache *cache, enum auth_kind kind, struct str token,
-                        const char *address, char key[IDENTITY_KEY_SIZE + 1]);
+                        const char *address, char key[CACHE_KEY_SIZE + 1]);
 /* A copy in arena; NULL: ask auth. */
 const struct auth_identity *identity_cache_find(struct identity_cache *cache, const char *key,
                                                 uint64_t generation, int64_t mono_ms,
