@@ -40,6 +40,13 @@ static void take_done(void *ctx, enum db_outcome outcome, const struct error *er
     call_answer(op->call, &answer);
 }
 
+static int take_fn(struct db_tx *tx, void *ctx, struct error *err)
+{
+    struct take_op *op = ctx;
+
+    return store_log_write(tx, &op->write, err);
+}
+
 void log_take(struct call *call)
 {
     struct admin *admin = call_state(call);
@@ -47,7 +54,7 @@ void log_take(struct call *call)
 
     op->call = call;
     op->write = (struct log_write){ .log = call_request(call), .arena = call_arena(call) };
-    db_submit(admin->node->db, DB_POOL_LOG, store_log_write, op, take_done);
+    db_submit(admin->node->db, DB_POOL_LOG, take_fn, op, take_done);
 }
 
 /* --- a range, a search ------------------------------------------------------------------------------------ */
