@@ -1,10 +1,11 @@
 """Runs meson's tests and pytest over one build and counts every case.
 
-    suites.py BUILD [--tests meson|pytest|all] [--workers N] [--pytest ARG]... [NAME]...
+    suites.py BUILD [--tests meson|pytest|all] [--workers N] [--pytest ARG]... [--summary FILE] [NAME]...
+    suites.py --total FILE
 
 A NAME is a path below tests/, a suite or test of meson ("unit", "base/buf", "sim"), or a word that
-names of either hold. Results are added to BUILD/summary.json; the last line printed is
-"N passed, N failed, N skipped".
+names of either hold. --summary (or BELFRY_SUMMARY) appends the counts to a file, --total adds such
+a file up. The last line printed is "N passed, N failed, N skipped".
 """
 import argparse
 import json
@@ -130,20 +131,30 @@ def run(args):
     return tally
 
 
+def total(path):
+    tally = Tally()
+    for line in path.read_text().splitlines():
+        for outcome, count in json.loads(line).items():
+            tally.counts[outcome] += count
+    return tally
+
+
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("build", type=pathlib.Path)
+    parser.add_argument("build", type=pathlib.Path, nargs="?")
     parser.add_argument("--tests", choices=("meson", "pytest", "all"), default="all")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--pytest", action="append", default=[])
-    parser.add_argument("--summary", type=pathlib.Path, help="append the counts to this file")
+    parser.add_argument("--summary", type=pathlib.Path, help="append the counts to this file",
+                        default=os.environ.get("BELFRY_SUMMARY"))
+    parser.add_argument("--total", type=pathlib.Path, help="only add up what is in that file")
     parser.add_argument("names", nargs="*")
-    args = parser.parse_args()
-    tally = run(args)
+    args = parser.parse_intermixed_args()
+    tally = total(args.total) if args.total else run(args)
     for note in tally.notes:
         print(note)
     if args.summary:
-        with args.summary.open("a") as summary:
+        with pathlib.Path(args.summary).open("a") as summary:
             print(json.dumps(tally.counts), file=summary)
     if sum(tally.counts.values()) == 0:
         tally.add(FAILED, "no test was run")

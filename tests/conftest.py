@@ -9,6 +9,10 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from belfry import Belfry, Sink  # noqa: E402
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: takes more than some seconds; not run under sanitizers")
+
+
 @pytest.fixture
 def sink():
     with Sink() as sink:

@@ -233,7 +233,7 @@ def test_only_the_launcher_forks():
     for path, text in code():
         if re.search(r"(?<!\w)v?fork\s*\(", TOKEN.sub('""', text)):
             assert path.relative_to(SRC).parts[0] == "job-execute", path
-            assert path.name in ("launcher.c", "supervisor.c"), path
+            assert path.name.startswith(("launcher", "supervisor")), path
 
 
 def test_no_path_or_word_of_the_workplace():
