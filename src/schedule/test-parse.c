@@ -177,7 +177,7 @@ static void test_message_names_the_field(void **state)
                         "field 4 day-of-month, char 9: \"32W\" is out of 1-31 (15W is the weekday "
                         "nearest to the 15th)");
     assert_string_equal(error_text(&err, LANGUAGE_ZH, text, sizeof text),
-                        "字段 4「日」第 9 个字符：“32W”超出 1-31（15W = 离 15 号最近的工作日）");
+                        "字段 4「日」第 9 个字符：\"32W\" 超出 1-31（15W = 离 15 号最近的工作日）");
 }
 
 static void test_too_long(void **state)
