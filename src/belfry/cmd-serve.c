@@ -1,4 +1,4 @@
-#include "service/service.h"
+#include "belfry/services.h"
 
 #include "base/log.h"
 
@@ -58,6 +58,12 @@ static const struct service *const services[] = {
     NULL, /* counts nothing; keeps the array from being empty */
 };
 static const size_t service_count = sizeof services / sizeof *services - 1;
+
+const struct service *const *services_all(size_t *ret_count)
+{
+    *ret_count = service_count;
+    return services;
+}
 
 #ifdef WITH_AUTH
 static const struct node_hooks hooks = { .enrol = auth_node_enrol, .find = auth_node_find };
