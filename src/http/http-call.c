@@ -250,6 +250,7 @@ static void hop_begin(struct http_call *call)
     call->hop_us = http_now_us();
     call->sent_us = 0;
     call->head_size = 0;
+    call->head_complete = false;
     call->stage = STAGE_RESOLVING;
     deadline_arm(call);
     if (!literal_address(call, &address)) {
@@ -373,6 +374,8 @@ void http_call_hop_done(struct http_call *call, CURLcode code)
         http_call_fail(call, http_easy_failure(code, call->curl_text));
     if (call->failure == HTTP_FAILURE_EGRESS && code == CURLE_OK)
         call->failure = HTTP_FAILURE_NONE; /* another address of the name was allowed */
+    if (code == CURLE_OK && !call->head_complete)
+        http_call_fail(call, HTTP_FAILURE_RESET); /* cut in its head: to curl that is an answer */
     if (call->failure == HTTP_FAILURE_NONE && call->request.redirects_max &&
         is_redirect(call->status))
         location = http_header_find(call->answer_headers, call->answer_header_count, "Location");

@@ -61,7 +61,7 @@ struct http_call {
 
     enum http_failure failure;        /* set where it is noticed */
     struct error err;
-    bool sent;
+    bool sent, head_complete;
     int status;
     size_t head_size;                 /* of this hop */
     struct http_header *answer_headers;

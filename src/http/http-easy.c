@@ -101,7 +101,9 @@ static size_t on_header(char *bytes, size_t unit, size_t count, void *ctx)
     }
     while (line.size && (line.bytes[line.size - 1] == '\n' || line.bytes[line.size - 1] == '\r'))
         line.size--;
-    if (line.size && !status_line(call, line) && call->status >= 200)
+    if (!line.size)
+        call->head_complete = call->status >= 200;
+    else if (!status_line(call, line) && call->status >= 200)
         header_add(call, line);
     return size;
 }
@@ -298,8 +300,7 @@ enum http_failure http_easy_failure(CURLcode code, const char *curl_text)
 {
     switch (code) {
     case CURLE_OK: return HTTP_FAILURE_NONE;
-    case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL: return HTTP_FAILURE_URL;
+    case CURLE_URL_MALFORMAT: return HTTP_FAILURE_URL;
     case CURLE_COULDNT_RESOLVE_HOST: return HTTP_FAILURE_RESOLVE;
     case CURLE_COULDNT_CONNECT:
     case CURLE_INTERFACE_FAILED: return HTTP_FAILURE_CONNECT;
