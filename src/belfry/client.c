@@ -117,6 +117,8 @@ int client_prepare(struct cli *cli, const struct client_call *call, struct curl_
                                                                        : "Accept-Language: en");
     if (call->body)
         headers = curl_slist_append(headers, "Content-Type: application/json");
+    else
+        headers = curl_slist_append(headers, "Content-Type:");
     if (call->if_match)
         headers = curl_slist_append(headers,
                                     arena_printf(cli->arena, "If-Match: %s", call->if_match));
@@ -130,8 +132,8 @@ int client_prepare(struct cli *cli, const struct client_call *call, struct curl_
     curl_easy_setopt(curl, CURLOPT_USERAGENT, "belfry-cli");
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS);
     curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, call->method);
-    if (call->body)
-        curl_easy_setopt(curl, CURLOPT_COPYPOSTFIELDS, call->body);
+    if (call->body || strcmp(call->method, "POST") == 0) /* none: Content-Length: 0 */
+        curl_easy_setopt(curl, CURLOPT_COPYPOSTFIELDS, call->body ? call->body : "");
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     *ret_headers = headers;
     return 0;
@@ -254,11 +256,8 @@ int client_get(struct cli *cli, const char *path, struct client_answer *ret, str
 int client_post(struct cli *cli, const char *method, const char *path, const char *body,
                 struct client_answer *ret, struct error *err)
 {
-    struct client_call call = { .method = method, .path = path, .body = body };
-
-    if (!body && strcmp(method, "DELETE") != 0)
-        call.body = "{}";
-    return client_send(cli, &call, ret, err);
+    return client_send(cli, &(struct client_call){ .method = method, .path = path, .body = body },
+                       ret, err);
 }
 
 /* --- lists ---------------------------------------------------------------------------------- */

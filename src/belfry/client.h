@@ -43,7 +43,6 @@ struct client_call {
 int client_send(struct cli *cli, const struct client_call *call, struct client_answer *ret,
                 struct error *err);
 int client_get(struct cli *cli, const char *path, struct client_answer *ret, struct error *err);
-/* body NULL: an empty object where the method is not DELETE. */
 int client_post(struct cli *cli, const char *method, const char *path, const char *body,
                 struct client_answer *ret, struct error *err);
 /* The first Set-Cookie of the last answer as "name=value", NULL: none. */

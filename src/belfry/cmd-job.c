@@ -325,7 +325,7 @@ static int job_pause(struct cli *cli)
     return job_act(cli, "pause",
                    until_ms ? arena_printf(cli->arena, "{\"until\":\"%s\"}",
                                            time_format_utc(until_ms, text))
-                            : NULL,
+                            : "{}",
                    "paused");
 }
 

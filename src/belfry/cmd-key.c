@@ -186,7 +186,7 @@ static const struct cli_option rotate_options[] = {
 
 static int key_rotate(struct cli *cli)
 {
-    const char *overlap = cli_option(cli, "overlap"), *body = NULL;
+    const char *overlap = cli_option(cli, "overlap"), *body = "{}";
     struct client_answer answer;
     struct error err = { 0 };
     int64_t ms;

@@ -12,6 +12,17 @@ static const char *time_member(struct cli *cli, const struct json_node *of, cons
     return time_text_for_people(cli->arena, json_member_text(of, name, cli->arena));
 }
 
+/* Fires that were left out together. */
+static const char *gap_text(struct cli *cli, const struct json_node *why)
+{
+    const char *count = json_member_text(why, "gap_fires", cli->arena);
+
+    if (!*count)
+        return "";
+    return arena_printf(cli->arena, "%s fires from %s to %s", count,
+                        time_member(cli, why, "gap_from"), time_member(cli, why, "gap_to"));
+}
+
 static void why_print(struct cli *cli, const struct json_node *why)
 {
     const struct json_node *cause = json_member_find(why, "cause");
@@ -21,7 +32,9 @@ static void why_print(struct cli *cli, const struct json_node *why)
         { "at", time_member(cli, why, "at") },
         { "outcome", json_member_text(why, "outcome", cli->arena) },
         { "because", json_member_text(cause, "text", cli->arena) },
+        { "left out", gap_text(cli, why) },
         { "run", json_member_text(run, "id", cli->arena) },
+        { "fire before", time_member(cli, why, "previous_fire_at") },
         { "next fire", time_member(cli, why, "next_fire_at") },
     };
 

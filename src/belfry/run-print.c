@@ -6,7 +6,6 @@
 #include "json/json.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -220,14 +219,17 @@ int run_log_follow(struct cli *cli, const char *run_id, const char *attempt, str
 
 /* --- how a job does ------------------------------------------------------------------------- */
 
-static const char *percent_text(struct cli *cli, const char *fraction)
+static const char *success_text(struct cli *cli, const struct json_node *status)
 {
-    char *end;
-    double value = strtod(fraction, &end);
+    const char *ended = json_member_text(status, "ended", cli->arena);
 
-    return end != fraction && !*end ? arena_printf(cli->arena, "%.1f %%", value * 100) : fraction;
+    if (strcmp(ended, "0") == 0)
+        return "no run has ended yet";
+    return arena_printf(cli->arena, "%s of the last %s ended runs",
+                        json_member_text(status, "succeeded", cli->arena), ended);
 }
 
+/* "" for -1, which says that there is none. */
 static const char *span_text(struct cli *cli, const char *text)
 {
     int64_t ms;
@@ -256,10 +258,12 @@ void job_status_print(struct cli *cli, const struct json_node *status)
     const struct json_node *runs = json_member_find(status, "last_runs");
     struct run_table rows = run_table_new(cli);
     const char *facts[][2] = {
-        { "success rate",
-          percent_text(cli, json_member_text(status, "success_rate", cli->arena)) },
+        { "job", arena_printf(cli->arena, "%s/%s", json_member_text(status, "group", cli->arena),
+                              json_member_text(status, "job", cli->arena)) },
+        { "succeeded", success_text(cli, status) },
         { "usual duration",
           span_text(cli, json_member_text(status, "usual_duration_ms", cli->arena)) },
+        { "late by at most", span_text(cli, json_member_text(status, "lateness_p95_ms", cli->arena)) },
         { "next fires", times_text(cli, json_member_find(status, "next_fires")) },
     };
 
