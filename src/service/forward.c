@@ -16,7 +16,8 @@ enum { ANSWER_MAX = 64 * 1024 * 1024, TIMEOUT_MS = 60000 };
 static const char *const request_headers[] = { "Accept", "Accept-Language", "Content-Type", "If-Match",
                                                "If-None-Match", "Last-Event-ID", "Idempotency-Key",
                                                NULL };
-static const char *const request_headers_auth[] = { "Cookie", "Authorization", "User-Agent", NULL };
+static const char *const request_headers_auth[] = { "Cookie", "X-Belfry-Cookie", "User-Agent",
+                                                    NULL };
 static const char *const answer_headers[] = { "ETag", "Location", "Retry-After", "Cache-Control",
                                               "Content-Disposition", "WWW-Authenticate", NULL };
 
