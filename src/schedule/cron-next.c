@@ -103,6 +103,22 @@ static void seek_previous(const struct walk *walk, struct seek *seek, int64_t fr
     seek->named = cron_local_previous(walk->cron, from);
 }
 
+/*
+ * The segment to look at after this one. When the named time is far ahead all that lie wholly before
+ * it are passed over; that is sound where no later one goes back behind seek->from.
+ */
+static const struct zone_segment *segment_next(const struct zone *zone,
+                                               const struct zone_segment *segment,
+                                               const struct seek *seek)
+{
+    int64_t ahead = min_of(seek->named, ZONE_END) - ZONE_OFFSET_MAX;
+
+    segment++;
+    if (segment[1].from <= ahead && segment->from - ZONE_OFFSET_MAX >= seek->from)
+        return zone_segment_at(zone, ahead);
+    return segment;
+}
+
 /* The least fire >= time, in seconds; SCHEDULE_NEVER. */
 static int64_t next_from(const struct walk *walk, const struct zone *zone, int64_t time)
 {
@@ -121,7 +137,7 @@ static int64_t next_from(const struct walk *walk, const struct zone *zone, int64
             return seek.named - segment->offset;
         if (segment[1].from == INT64_MAX)
             return SCHEDULE_NEVER;
-        segment++;
+        segment = segment_next(zone, segment, &seek);
     }
 }
 
