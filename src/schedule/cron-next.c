@@ -257,7 +257,7 @@ bool cron_next_detail(const struct cron *cron, const struct zone *zone, enum dst
     segment = zone_segment_at(zone, time_ms / 1000);
     *ret_fire = (struct cron_fire){ .time_ms = time_ms, .offset_s = segment->offset,
                                     .mark = pass_of(segment, time_ms / 1000) };
-    if (segment->from * 1000 != time_ms || !segment_gap(&walk, segment, &gap_from, &gap_end))
+    if (segment->from != time_ms / 1000 || !segment_gap(&walk, segment, &gap_from, &gap_end))
         return true;
     named = cron_local_next(cron, gap_from);
     if (named < gap_end) {
