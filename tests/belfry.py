@@ -331,7 +331,7 @@ class Belfry:
 
     def run(self, job, **body):
         """Fires a job now and returns the run's id."""
-        return self.api("POST", f"/api/v1/jobs/{job['id']}/run", body, expect=201).json["run_id"]
+        return self.api("POST", f"/api/v1/jobs/{job['id']}/run", body, expect=201).json["id"]
 
     TERMINAL = ("SUCCEEDED", "FAILED", "TIMED_OUT", "CANCELLED", "SKIPPED", "SHED", "UNKNOWN")
 

@@ -106,7 +106,7 @@ const char *run_sentence(struct cli *cli, const struct json_node *run)
 
 const char *run_id_of(struct cli *cli, const struct json_node *answer)
 {
-    const char *id = json_member_text(answer, "run_id", cli->arena);
+    const char *id = json_member_text(answer, "id", cli->arena);
 
     return *id ? id : json_member_text(answer, "id", cli->arena);
 }

@@ -13,7 +13,9 @@ enum { CHANGE_TRIES = 20, GAP_COUNT_MAX = 1000000000 };
 
 /* --- answers ------------------------------------------------------------------------------------------- */
 
-static void schedule_text_make(struct admin *admin, struct request *request, struct job *job)
+/* What the row does not say: the schedule in words, and the fire that people wait for (the row's
+ * next_fire_at is what has not been planned yet, some seconds further on). */
+static void answer_complete(struct admin *admin, struct request *request, struct job *job)
 {
     struct job_entry *entry = NULL;
     struct error err;
@@ -26,6 +28,11 @@ static void schedule_text_make(struct admin *admin, struct request *request, str
         cron_describe(&entry->cron, request->language, &text);
     job->schedule_text = text.size ? arena_strdup(request->arena, buf_text(&text)) : NULL;
     buf_done(&text);
+    int64_t now_ms = admin_now_ms(admin);
+    if (job->enabled && !job->paused_at && entry->schedule.kind != SCHEDULE_DELAY) {
+        int64_t next = schedule_next(&entry->schedule, now_ms);
+        job->next_fire_at = next == SCHEDULE_NEVER ? 0 : next;
+    }
     job_entry_free(&entry);
 }
 
@@ -34,7 +41,7 @@ void job_answer(struct request *request, int status, struct job *job)
     char etag[24];
 
     snprintf(etag, sizeof etag, "\"%d\"", job->version);
-    schedule_text_make(request->state, request, job);
+    answer_complete(request->state, request, job);
     request_header(request, "ETag", etag);
     request_answer(request, status, &job_table, job);
 }
@@ -177,7 +184,7 @@ static void list_done(void *ctx, enum db_outcome outcome, const struct error *er
     size_t count = more ? (size_t)op->limit : op->count;
     const void **items = ARENA_ARRAY(op->arena, const void *, count + 1);
     for (size_t i = 0; i < count; i++) {
-        schedule_text_make(op->admin, op->request, &op->jobs[i]);
+        answer_complete(op->admin, op->request, &op->jobs[i]);
         items[i] = &op->jobs[i];
     }
     request_answer_list(op->request, &job_table, items, count,
