@@ -273,8 +273,9 @@ static void test_read_only_database_is_refused(void **state)
     test_open(t);
     assert_int_equal(db_run(t->db, DB_POOL_API, statement_fn, TEXT("DELETE FROM thing"), &err),
                      DB_NOT_APPLIED);
-    assert_int_equal(db_ready(t->db, &err), -1);
-    assert_string_equal(err.message, "the database server is a read-only replica");
+    do /* the other pools come to the same, each in its time */
+        assert_int_equal(db_ready(t->db, &err), -1);
+    while (strcmp(err.message, "the database server is a read-only replica") != 0);
     test_admin(DB_POSTGRES, "ALTER DATABASE", t->name, "RESET default_transaction_read_only");
 }
 

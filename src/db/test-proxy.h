@@ -80,6 +80,14 @@ static inline bool forward(int to, const char *bytes, ssize_t size)
     return true;
 }
 
+/* The statement, not the READ COMMITTED of a session that begins. */
+static inline bool has_commit(const char *bytes, size_t size)
+{
+    const char *found = memmem(bytes, size, "COMMIT", 6);
+
+    return found && (found + 6 == bytes + size || found[6] != 'T');
+}
+
 /* false: the pair is to be closed. */
 static inline bool pair_pass(struct proxy *proxy, struct proxy_pair *pair, bool from_client)
 {
@@ -98,7 +106,7 @@ static inline bool pair_pass(struct proxy *proxy, struct proxy_pair *pair, bool 
         atomic_fetch_add(&proxy->cuts, 1);
         return false;
     }
-    bool commit = from_client && memmem(bytes, (size_t)size, "COMMIT", 6);
+    bool commit = from_client && has_commit(bytes, (size_t)size);
     if (commit && mode == PROXY_LOSE_COMMIT) {
         atomic_fetch_add(&proxy->cuts, 1);
         return false;
