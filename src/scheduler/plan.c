@@ -322,7 +322,7 @@ static void add_planned(struct scheduler *s, const struct job *job, const struct
                         const int64_t *run_ids)
 {
     for (size_t i = 0; i < item->run_count; i++) {
-        if (item->runs[i].state != RUN_PLANNED || run_find(s, run_ids[i]))
+        if (item->runs[i].state != RUN_PLANNED || !run_ids[i] || run_find(s, run_ids[i]))
             continue;
         run_add(s, &(struct scheduler_run){ .id = run_ids[i],
                                             .job_id = item->job_id,

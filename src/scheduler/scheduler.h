@@ -116,7 +116,7 @@ struct lease_answer {
 
 struct plan_answer {             /* per item of the ACTION_PLAN */
     enum store_answer answer;    /* CONFLICT: job changed or shard lost; read again */
-    const int64_t *run_ids;      /* in the item's order, with OK */
+    const int64_t *run_ids;      /* in the item's order, with OK; 0: that fire had a row already */
 };
 
 struct move_answer {
@@ -231,8 +231,12 @@ struct plan_gap {
     enum cause cause;
 };
 
-/* Inserts runs and gaps and advances next_fire_at where the job row still has
- * (next_fire_at, schedule_version) and the shard's epoch is ours: all of the item or nothing. */
+/*
+ * Inserts runs and gaps and advances next_fire_at where the job row still has
+ * (next_fire_at, schedule_version) and the shard's epoch is ours: all of the item or nothing.
+ * A run whose (job, fire_at) has a row already (an edit by a clock that is behind asks for it once
+ * more) is left as it is: it was decided. Its id is answered as 0; the item applies all the same.
+ */
 struct plan_item {
     int32_t job_id, shard;
     int32_t schedule_version;
