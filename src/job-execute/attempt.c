@@ -86,6 +86,8 @@ static void attempt_forget_task(struct attempt *attempt)
 
 void attempt_free(struct attempt *attempt)
 {
+    if (attempt->state == ATTEMPT_RUNNING && attempt->task && attempt->type->drop)
+        attempt->type->drop(attempt);
     attempt_forget_task(attempt);
     list_remove(&attempt->link);
     list_remove(&attempt->all);
@@ -136,7 +138,7 @@ void attempt_start(struct attempt *attempt)
     if (task_read(attempt->type, str_of(attempt->run->task), NULL, attempt->arena, &settings,
                   &err) < 0 ||
         attempt->type->start(attempt, settings, &err) < 0)
-        attempt_fail(attempt, CAUSE_TASK, &err);
+        attempt_fail(attempt, err.code == ERR_INVALID ? CAUSE_TASK : CAUSE_START, &err);
 }
 
 static void attempt_timeout(evutil_socket_t fd, short what, void *ctx)
@@ -200,7 +202,8 @@ void attempt_done(struct attempt *attempt, const struct attempt_result *result)
     counters->failed += result->outcome == RUN_FAILED;
     counters->timed_out += result->outcome == RUN_TIMED_OUT;
     counters->stopped += result->outcome == RUN_CANCELLED;
-    run_log_flush(&attempt->log, true, clock_wall_ms());
+    run_log_end(&attempt->log);
+    run_log_flush(&attempt->log, true);
     attempt_report_result(attempt, result);
     attempt_forget_task(attempt);
     execute_ended(attempt->execute, attempt);

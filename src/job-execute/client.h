@@ -93,6 +93,12 @@ extern const struct call_type execute_stop_call;
 int task_check(const char *type, struct str definition, const struct json_pair *parameters,
                size_t parameter_count, struct arena *arena, char **ret_definition,
                struct error *err);
+/*
+ * Which interpreters scripts may name: "name=/path, …" as in execute.interpreters; NULL keeps the
+ * default (sh, bash, python3, node). Once, at the start of job-admin and job-execute alike. On the
+ * loop's thread, like task_check. Errors: ERR_INVALID.
+ */
+int task_interpreters_set(const char *list, struct error *err);
 /* Names of the task types, NULL-terminated. */
 extern const char *const task_type_names[];
 

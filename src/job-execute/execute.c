@@ -5,10 +5,13 @@
 #include "base/memory.h"
 #include "http/egress.h"
 #include "http/http-client.h"
+#include "job-execute/launcher.h"
+#include "job-execute/task-script.h"
 
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { STARTS_PER_TURN = 128 };
 
@@ -329,12 +332,34 @@ static int execute_open_http(struct execute *execute, struct error *err)
     return http_client_new(execute->node->base, &settings, &execute->http, err);
 }
 
+/* Without the launcher nothing more can be started and what runs cannot be told to stop: better to
+ * end, so that whoever watches over this process starts it anew. */
+static void launcher_gone(void *ctx)
+{
+    (void)ctx;
+    LOG_ERROR("the launcher has died: scripts cannot be started any more, ending");
+    _exit(SERVICE_EXIT_DEPENDENCY);
+}
+
+static int execute_open_scripts(struct execute *execute, struct error *err)
+{
+    struct execute_settings *settings = &execute->settings;
+    struct node *node = execute->node;
+
+    if (!node->launcher)
+        return 0;
+    if (work_root_open(config_text(node->config, "execute.work_dir"), node->data_dir,
+                       geteuid() == 0 ? settings->user : NULL, &settings->work_dir, err) < 0)
+        return -1;
+    return launcher_attach(node->launcher, node->base, launcher_gone, execute, err);
+}
+
 static int execute_open(struct execute *execute, struct error *err)
 {
     struct node *node = execute->node;
 
     if (execute_settings_read(node->config, &execute->settings, err) < 0 ||
-        execute_open_http(execute, err) < 0)
+        execute_open_http(execute, err) < 0 || execute_open_scripts(execute, err) < 0)
         return -1;
     execute->zones = zone_set_new(NULL);
     execute->start_event = event_new(node->base, -1, 0, execute_start_queued, execute);
@@ -383,6 +408,8 @@ void execute_free(struct execute **pointer)
         return;
     heartbeat_stop(execute);
     http_client_free(&execute->http);
+    if (execute->node->launcher)
+        launcher_detach(execute->node->launcher);
     if (execute->reporter)
         reporter_spool_all(execute->reporter);
     spool_free(&execute->spool);

@@ -28,6 +28,8 @@ void launcher_free(struct launcher **launcher);
 /* To be called once the loop exists. gone: the launcher died; nothing can be started any more. */
 int launcher_attach(struct launcher *launcher, struct event_base *base, void (*gone)(void *ctx),
                     void *ctx, struct error *err);
+/* Before the loop goes: drops all launches without calling done; their supervisors end them. */
+void launcher_detach(struct launcher *launcher);
 
 struct launch_limits {      /* 0: no limit */
     int64_t memory;         /* bytes of the whole tree */
@@ -51,6 +53,7 @@ struct launch_request {
     const char *user;               /* NULL: as this process */
     int nice;
     int grace_ms;                   /* from TERM to KILL */
+    bool cgroup;                    /* in a control group of its own, where one can be made */
     struct launch_limits limits;
 };
 

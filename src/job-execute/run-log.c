@@ -209,13 +209,16 @@ void run_log_line(struct run_log *log, char stream, const char *text, int64_t no
     line_write(log, stream, str_of(text), 0, now_ms);
 }
 
-void run_log_flush(struct run_log *log, bool last, int64_t now_ms)
+void run_log_end(struct run_log *log)
 {
-    (void)now_ms;
-    if (last && (log->out.line.size || log->out.skipping))
+    if (log->out.line.size || log->out.skipping)
         line_end(log, &log->out, 'o');
-    if (last && (log->err.line.size || log->err.skipping))
+    if (log->err.line.size || log->err.skipping)
         line_end(log, &log->err, 'e');
+}
+
+void run_log_flush(struct run_log *log, bool last)
+{
     if (log->chunk.size || (last && (log->sequence || log->dropped)))
         chunk_emit(log, last);
 }

@@ -52,7 +52,9 @@ void run_log_done(struct run_log *log);
 void run_log_add(struct run_log *log, char stream, const char *bytes, size_t size, int64_t now_ms);
 /* A line of our own. */
 void run_log_line(struct run_log *log, char stream, const char *text, int64_t now_ms);
-/* Emits what is complete; last: also what is not, and says so where there was anything. */
-void run_log_flush(struct run_log *log, bool last, int64_t now_ms);
+/* The streams are at their end: what is left of their last lines counts. */
+void run_log_end(struct run_log *log);
+/* Emits the chunk; last: nothing follows, and that is said where there was anything. */
+void run_log_flush(struct run_log *log, bool last);
 
 #endif

@@ -2,6 +2,7 @@
 #include "base/memory.h"
 #include "job-execute/execute.h"
 
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -39,7 +40,6 @@ static void slots_fit(struct execute_settings *settings)
 int execute_settings_read(const struct config *config, struct execute_settings *ret,
                           struct error *err)
 {
-    (void)err;
     ret->slots[TASK_SLOT_LIGHT] = (int)config_int(config, "execute.slots");
     ret->slots[TASK_SLOT_SCRIPT] = (int)config_int(config, "execute.script_slots");
     ret->queue = (int)config_int(config, "execute.queue");
@@ -47,12 +47,15 @@ int execute_settings_read(const struct config *config, struct execute_settings *
     ret->spool_max = (size_t)config_int(config, "execute.spool_size");
     ret->grace_ms = (int)config_int(config, "execute.stop_grace");
     ret->nice = (int)config_int(config, "execute.script_nice");
+    ret->cgroups = !strcmp(config_text(config, "execute.cgroups"), "auto");
     ret->user = config_text(config, "execute.user");
+    if (!ret->user && geteuid() == 0)
+        ret->user = "nobody";
     ret->any_user = config_bool(config, "execute.any_user");
     ret->limits.memory = config_int(config, "execute.script_memory");
     ret->limits.processes = config_int(config, "execute.script_processes");
     ret->limits.files = config_int(config, "execute.script_files");
     ret->limits.output = config_int(config, "execute.script_output");
     slots_fit(ret);
-    return 0;
+    return task_interpreters_set(config_text(config, "execute.interpreters"), err);
 }

@@ -28,6 +28,8 @@ struct task_type {
     int (*start)(struct attempt *attempt, void *settings, struct error *err);
     /* Ends in attempt_done soon; attempt->stop_cause or ->timed_out tells why. Called at most twice. */
     void (*cancel)(struct attempt *attempt);
+    /* The process ends, done will not be called: frees what is not in the arena. Optional. */
+    void (*drop)(struct attempt *attempt);
 };
 
 /* NULL: there is no such type. */
