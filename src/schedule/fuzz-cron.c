@@ -99,7 +99,7 @@ static void error_check(const struct error *err)
 {
     char text[4096];
 
-    check(err->code == ERR_INVALID && err->field >= 0 && err->field <= 8 && err->position >= 1);
+    check(err->code == ERR_INVALID && err->field >= 0 && err->field <= CRON_TEXT_MAX && err->position >= 1);
     check(utf8_valid(str_of(error_text(err, LANGUAGE_EN, text, sizeof text))));
     check(utf8_valid(str_of(error_text(err, LANGUAGE_ZH, text, sizeof text))));
 }
