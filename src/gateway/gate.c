@@ -56,6 +56,7 @@ static void access_log(const struct gate *gate, int status, uint64_t size)
 {
     const struct http_request *http = gate->raw;
     const struct request *request = gate->request;
+    const struct principal *who = request->principal;
     char path[512];
 
     if (!gate->gateway->access_log)
@@ -64,8 +65,9 @@ static void access_log(const struct gate *gate, int status, uint64_t size)
              http->path.bytes);
     LOG_INFO("request", "method", http_method_name(http->method), "path", path, "status",
              log_int(status), "ms", log_int(clock_mono_ms() - gate->started_ms), "bytes",
-             log_int((int64_t)size), "address", request->client_address, "who",
-             request->principal ? request->principal->name : NULL, "request", request->id);
+             log_int((int64_t)size), "address", request->client_address, "user",
+             who && who->kind == PRINCIPAL_USER ? who->name : NULL, "key",
+             who && who->kind == PRINCIPAL_KEY ? who->name : NULL, "request", request->id);
 }
 
 static void on_end(void *ctx, int status, uint64_t body_size)
