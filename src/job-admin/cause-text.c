@@ -10,7 +10,6 @@ static const char *const sentences[CAUSE_LIMIT] = {
     [CAUSE_MISFIRE] = "caught up: it was later than the misfire threshold",
     [CAUSE_MANUAL] = "started by hand",
     [CAUSE_RERUN] = "run again with the same inputs",
-    [CAUSE_BACKFILL] = "filled in for a time that has passed",
     [CAUSE_OK] = "ended well",
     [CAUSE_EXIT_CODE] = "the script ended with an exit code other than 0",
     [CAUSE_SIGNAL] = "the script was ended by a signal",
@@ -41,7 +40,6 @@ static const char *const sentences[CAUSE_LIMIT] = {
     [CAUSE_PAUSED] = "the job was paused",
     [CAUSE_DISABLED] = "the job was disabled",
     [CAUSE_EDITED] = "the schedule was changed before it was planned",
-    [CAUSE_CALENDAR] = "the calendar rules this day out",
 };
 
 char *cause_text(enum cause cause, enum language language, struct arena *arena)

@@ -24,7 +24,6 @@ static const char *const cause_names[CAUSE_LIMIT] = {
     [CAUSE_MISFIRE] = "misfire",
     [CAUSE_MANUAL] = "manual",
     [CAUSE_RERUN] = "rerun",
-    [CAUSE_BACKFILL] = "backfill",
     [CAUSE_OK] = "ok",
     [CAUSE_EXIT_CODE] = "exit_code",
     [CAUSE_SIGNAL] = "signal",
@@ -55,7 +54,6 @@ static const char *const cause_names[CAUSE_LIMIT] = {
     [CAUSE_PAUSED] = "paused",
     [CAUSE_DISABLED] = "disabled",
     [CAUSE_EDITED] = "edited",
-    [CAUSE_CALENDAR] = "calendar",
 };
 
 #define TO(state) (1u << (state))

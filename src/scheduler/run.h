@@ -39,7 +39,6 @@ enum cause {
     CAUSE_MISFIRE = 2,         /* caught up: later than the misfire threshold */
     CAUSE_MANUAL = 3,
     CAUSE_RERUN = 4,
-    CAUSE_BACKFILL = 5,
     /* how an attempt or run ended */
     CAUSE_OK = 20,
     CAUSE_EXIT_CODE = 21,      /* script: another exit code than 0 */
@@ -73,7 +72,7 @@ enum cause {
     CAUSE_PAUSED = 63,
     CAUSE_DISABLED = 64,
     CAUSE_EDITED = 65,          /* schedule changed before they were planned */
-    CAUSE_CALENDAR = 66,
+    /* 5 and 66 are kept for back-fills and calendars */
     CAUSE_LIMIT = 128
 };
 
