@@ -107,11 +107,38 @@ static int64_t year_first_day(int year)
     return n * 365 + (n + 1) / 4 - (year > 2100);
 }
 
-static bool year_has_day(const struct cron *cron, int year)
+/* first: weekday of 1 January */
+static bool year_has_day(const struct cron *cron, int year, int first)
 {
-    int type = (year_is_leap(year) ? 7 : 0) + weekday_of_days(year_first_day(year));
+    int type = (year_is_leap(year) ? 7 : 0) + first;
 
-    return cron_has_year(cron, year) && cron->year_types >> type & 1;
+    return cron->year_types >> type & 1 && cron_has_year(cron, year);
+}
+
+static int year_first_weekday(int year)
+{
+    return weekday_of_days(year_first_day(year));
+}
+
+/* The next year that has a day, YEAR_MAX + 1 for none. A year moves its weekdays on by 1, or 2. */
+static int year_forward(const struct cron *cron, int year)
+{
+    int first = year_first_weekday(++year);
+
+    while (year <= YEAR_MAX && !year_has_day(cron, year, first)) {
+        first += 1 + year_is_leap(year++);
+        first -= first >= 7 ? 7 : 0;
+    }
+    return year;
+}
+
+/* The same the other way; YEAR_MIN - 1 for none. */
+static int year_backward(const struct cron *cron, int year)
+{
+    while (--year >= YEAR_MIN)
+        if (year_has_day(cron, year, year_first_weekday(year)))
+            break;
+    return year;
 }
 
 static void month_set(struct month *m, int year, int month)
@@ -128,16 +155,13 @@ static bool month_forward(const struct cron *cron, struct month *m)
     uint32_t later = cron->months & ~((2u << m->month) - 1);
     int year = m->year;
 
-    if (later && year_has_day(cron, year)) {
-        month_set(m, year, __builtin_ctz(later));
-        return true;
+    if (!later || !year_has_day(cron, year, year_first_weekday(year))) {
+        year = year_forward(cron, year);
+        later = cron->months;
     }
-    while (++year <= YEAR_MAX)
-        if (year_has_day(cron, year)) {
-            month_set(m, year, __builtin_ctz(cron->months));
-            return true;
-        }
-    return false;
+    if (year <= YEAR_MAX)
+        month_set(m, year, __builtin_ctz(later));
+    return year <= YEAR_MAX;
 }
 
 static bool month_backward(const struct cron *cron, struct month *m)
@@ -145,16 +169,13 @@ static bool month_backward(const struct cron *cron, struct month *m)
     uint32_t earlier = cron->months & ((1u << m->month) - 1);
     int year = m->year;
 
-    if (earlier && year_has_day(cron, year)) {
-        month_set(m, year, 31 - __builtin_clz(earlier));
-        return true;
+    if (!earlier || !year_has_day(cron, year, year_first_weekday(year))) {
+        year = year_backward(cron, year);
+        earlier = cron->months;
     }
-    while (--year >= YEAR_MIN)
-        if (year_has_day(cron, year)) {
-            month_set(m, year, 31 - __builtin_clz((uint32_t)cron->months));
-            return true;
-        }
-    return false;
+    if (year >= YEAR_MIN)
+        month_set(m, year, 31 - __builtin_clz(earlier));
+    return year >= YEAR_MIN;
 }
 
 static void month_of(int64_t days, struct month *m, int *ret_day)
