@@ -1,5 +1,7 @@
 #include "scheduler/scheduler-private.h"
 
+#include <string.h>
+
 /* Runs whose time has come: by fire_at, by the end of a backoff, by the limit of READY. */
 
 void run_clear(struct scheduler *s, struct run *run)
@@ -23,10 +25,21 @@ static struct run *pop_due(struct heap *heap, int64_t now)
     return CONTAINER_OF(first, struct run, timer);
 }
 
+/* Any executor that the job may use, full or not. */
+static bool executor_there(const struct scheduler *s, const struct job *job)
+{
+    LIST_EACH(&s->live, node) {
+        const struct executor *executor = CONTAINER_OF(node, struct executor, live_link);
+        if (!job->queue->name[0] || strcmp(job->queue->name, executor->name) == 0)
+            return true;
+    }
+    return false;
+}
+
 static void shed(struct scheduler *s, struct run *run)
 {
     s->counters.shed++;
-    move_start(s, run, RUN_SHED, list_empty(&s->live) ? CAUSE_NO_EXECUTOR : CAUSE_NO_SLOT);
+    move_start(s, run, RUN_SHED, executor_there(s, run->job) ? CAUSE_NO_SLOT : CAUSE_NO_EXECUTOR);
 }
 
 static void arm_due(struct scheduler *s)
