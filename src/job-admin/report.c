@@ -75,9 +75,10 @@ static bool item_valid(const struct admin_report_item *item)
     bool outcome = item->outcome == RUN_SUCCEEDED || item->outcome == RUN_FAILED ||
                    item->outcome == RUN_TIMED_OUT || item->outcome == RUN_CANCELLED;
 
-    return item->job_id > 0 && item->run_id > 0 &&
-           (item->kind == REPORT_START || (item->kind == REPORT_RESULT && outcome)) &&
-           cause_name((enum cause)item->cause);
+    if (item->job_id <= 0 || item->run_id <= 0)
+        return false;
+    return item->kind == REPORT_START ||
+           (item->kind == REPORT_RESULT && outcome && cause_name((enum cause)item->cause));
 }
 
 void reports_take(struct call *call)

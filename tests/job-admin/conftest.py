@@ -58,6 +58,7 @@ def stopped_store(belfry):
 def overdue(belfry, job, seconds):
     """Makes the job's next fire lie in the past, as after a stop of so many seconds."""
     with stopped_store(belfry) as db:
+        db.execute("UPDATE job_version SET valid_from = 0 WHERE job_id = ?", (job["id"],))
         db.execute("DELETE FROM run WHERE job_id = ? AND live = 1", (job["id"],))
         changed = db.execute("UPDATE job SET next_fire_at = next_fire_at - ? WHERE id = ?",
                              (seconds * 1000, job["id"])).rowcount

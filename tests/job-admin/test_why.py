@@ -225,10 +225,15 @@ def test_no_slot(far_end):
 
 
 def test_no_executor(far_end):
-    with Belfry() as belfry:
-        job = belfry.job("no-executor", http_task(far_end), start_deadline_ms=500,
-                         route={"policy": "pinned", "executor": "elsewhere"})
+    with Belfry(services=("gateway", "auth", "job-admin")) as belfry:
+        job = belfry.job("no-executor", http_task(far_end), start_deadline_ms=500)
         ended(belfry, job, "SHED", "no_executor")
+
+
+def test_pinned_executor_is_not_there(belfry, far_end):
+    job = belfry.job("pinned", http_task(far_end), start_deadline_ms=500,
+                     route={"policy": "pinned", "executor": "elsewhere"})
+    ended(belfry, job, "SHED", "no_executor")
 
 
 def test_lost_at_most_once_is_unknown_and_at_least_once_runs_again(far_end, answers):
@@ -387,19 +392,19 @@ def test_disabled_now_before_and_after(far_end):
 
 
 def test_edited_before_it_was_planned(far_end):
-    # a job-admin that is alone but has no executor and is given no time to plan: the fire is
-    # overdue in the row that the edit finds
     with Belfry() as belfry:
-        job = belfry.job("edited", http_task(far_end), hourly(), enabled=False)
+        job = belfry.job("edited", http_task(far_end), hourly())
         with stopped_store(belfry) as db:
-            # next_fire_at is set on a disabled row: the scheduler leaves it alone
+            # fires that are due, of a shard that the scheduler does not look at: nothing plans them
             db.execute("UPDATE job_version SET valid_from = 0 WHERE job_id = ?", (job["id"],))
-            db.execute("UPDATE job SET created_at = 0 WHERE id = ?", (job["id"],))
-            db.execute("INSERT INTO fire_gap (job_id, from_at, to_at, fires, cause, "
-                       "schedule_version, created_at) VALUES (?, ?, ?, 1, 65, 1, 0)",
-                       (job["id"], *[int(now().replace(minute=0, second=0, microsecond=0)
-                                         .timestamp() * 1000)] * 2))
-        assert explain(belfry, job, last_hours(0))["cause"]["kind"] == "edited"
+            db.execute("UPDATE job SET shard = 1000, next_fire_at = next_fire_at - 7200000 "
+                       "WHERE id = ?", (job["id"],))
+        body = {"group": "default", "name": "edited", "task": http_task(far_end),
+                "schedule": YEARLY}
+        belfry.api("PUT", f"/api/v1/jobs/{job['id']}", body, headers={"If-Match": '"1"'},
+                   expect=200)
+        why = explain(belfry, job, last_hours(1))
+        assert (why["outcome"], why["cause"]["kind"]) == ("NOT_RUN", "edited")
 
 
 def test_times_without_a_fire(belfry, far_end):
