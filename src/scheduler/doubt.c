@@ -67,8 +67,10 @@ static void take_answer(struct scheduler *s, const struct seen_answer *answer)
     if (run->state != RUN_DISPATCHED && run->state != RUN_RUNNING)
         return;
     run->doubt = false;
-    if (answer->seen)
+    if (answer->seen && run->missing < MISSING_MAX)
         run_reread(s, run); /* it has it, or it is over and we were not told */
+    else if (answer->seen)
+        run_lose(s, run); /* had it, has it no more, and no result came: nobody will tell */
     else if (run->state == RUN_DISPATCHED)
         run_bounce(s, run);
     else

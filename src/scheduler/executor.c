@@ -180,6 +180,7 @@ static void mark_listed(struct scheduler *s, struct executor *executor,
             continue;
         run->heard = true;
         run->doubt = false;
+        run->missing = 0;
         if (run->executor != executor) /* a result that outlived its process */
             run_set_executor(run, executor);
     }
@@ -216,8 +217,10 @@ static int32_t check_listed(struct scheduler *s, struct executor *executor)
             continue;
         if (!run->doubt && run->since_mono + UNLISTED_MS > s->mono_ms)
             continue;
-        if (!run->doubt)
+        if (!run->doubt) {
             run->questions = 0;
+            run->missing = (uint8_t)(run->missing + (run->missing < MISSING_MAX));
+        }
         run->doubt = true;
         run->since_mono = s->mono_ms;
         if (run->questions == 0)

@@ -30,32 +30,45 @@ static void row_take(struct lease_row *row, const char *owner, const char *incar
     row->expires_at = expires_at;
 }
 
-/* Ours until now, lapsed ones too where nobody took them; the last ones over the share go back. */
+/* Rows that our last round renewed all end at the same moment. */
+static int64_t renewed_until(const struct lease_row rows[SHARD_COUNT], const char *owner,
+                             const char *incarnation)
+{
+    int64_t until = 0;
+
+    for (int i = 0; i < SHARD_COUNT; i++)
+        if (row_is(&rows[i], owner, incarnation) && rows[i].expires_at > until)
+            until = rows[i].expires_at;
+    return until;
+}
+
+/*
+ * Ours go on. What is over the share is given back by not renewing it: we may use it until the end
+ * that we know, and nobody takes it before, whether or not we hear of this round.
+ */
 static int renew(struct lease_row rows[SHARD_COUNT], const char *owner, const char *incarnation,
                  int share, int64_t now_ms, int64_t lease_ms, bool changed[SHARD_COUNT],
                  uint64_t *owned)
 {
-    int count = 0, given_back = 0, over = -share;
+    int64_t until = renewed_until(rows, owner, incarnation);
+    int count = 0, given_back = 0;
 
+    if (until <= now_ms)
+        return 0; /* lapsed: free for all, us too */
     for (int i = 0; i < SHARD_COUNT; i++)
-        over += row_is(&rows[i], owner, incarnation) && rows[i].expires_at > now_ms;
+        count += row_is(&rows[i], owner, incarnation) && rows[i].expires_at == until;
     for (int i = SHARD_COUNT - 1; i >= 0; i--) {
         struct lease_row *row = &rows[i];
-        if (!row_is(row, owner, incarnation))
-            continue;
-        bool live = row->expires_at > now_ms;
-        if (live && given_back < over && given_back < GIVE_BACK_MAX) {
-            row->expires_at = now_ms;
+        if (!row_is(row, owner, incarnation) || row->expires_at != until)
+            continue; /* given back in an earlier round */
+        if (count > share && given_back < GIVE_BACK_MAX) {
             given_back++;
-            changed[i] = true;
+            count--;
             continue;
         }
-        if (!live)
-            continue; /* free for all, us too */
         row->expires_at = now_ms + lease_ms;
         changed[i] = true;
         *owned |= UINT64_C(1) << i;
-        count++;
     }
     return count;
 }
@@ -70,7 +83,7 @@ static int take_free(struct lease_row rows[SHARD_COUNT], const char *owner,
     for (int n = 0; n < SHARD_COUNT && taken < room; n++) {
         int i = (first + n) % SHARD_COUNT;
         struct lease_row *row = &rows[i];
-        if (*owned >> i & 1 || changed[i] || !row_free(row, free_since_ms))
+        if (*owned >> i & 1 || !row_free(row, free_since_ms))
             continue;
         row_take(row, owner, incarnation, expires_at);
         changed[i] = true;

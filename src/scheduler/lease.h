@@ -24,8 +24,9 @@ struct lease_peers {
 /*
  * Renews our rows, takes expired or unowned ones up to our fair share (all of them when alone;
  * ceil(64 / count) otherwise, and also more when they have been expired for a whole lease), gives
- * back what is over the share by letting expires_at = now on at most two a round, epoch + 1 when an
- * owner changes. Changes rows in place and marks changed[shard]; returns our owned set.
+ * back what is over the share by not renewing at most two a round, so that an owner that does not
+ * hear of it is safe until the end it knows. Epoch + 1 when a row is taken, lapsed ones of our own
+ * too. Changes rows in place and marks changed[shard]; returns our owned set.
  */
 uint64_t lease_plan(struct lease_row rows[SHARD_COUNT], const char *owner, const char *incarnation,
                     const struct lease_peers *peers, int64_t now_ms, int64_t lease_ms,

@@ -231,7 +231,15 @@ void run_reread(struct scheduler *s, struct run *run)
     list_add_tail(&s->reread, &run->work_link);
 }
 
-void run_lookup(struct scheduler *s, int64_t id)
+void run_lookup(struct scheduler *s, int64_t id, const struct report *report)
 {
-    map_put(&s->lookups, id, s);
+    struct lookup *lookup = map_get(&s->lookups, id);
+
+    if (!lookup) {
+        lookup = pool_take(&s->lookup_pool);
+        map_put(&s->lookups, id, lookup);
+        s->lookups_waiting++;
+    }
+    if (report)
+        report_hold(s, &lookup->reports, report);
 }

@@ -255,7 +255,7 @@ static void apply(struct scheduler *s, struct run *run, const struct move *move)
     run->job_version = move->job_version;
     run->due_at = move->due_at ? move->due_at : run->due_at;
     run->stamp = s->stamp;
-    run->questions = 0;
+    run->questions = run->missing = 0;
     run->awaiting = false;
     run->doubt = false;
     run->unsent = move->to == RUN_DISPATCHED;

@@ -150,8 +150,10 @@ static int64_t first_after_pause(const struct job *job)
     return next_fire(job, job->paused_until - 1);
 }
 
-/* Fires before the pause are planned as ever, those in it are jumped, and what comes after it is
- * planned together with the gap. */
+/*
+ * Fires before the pause are planned as ever, those in it are jumped, those after it planned ahead.
+ * Its gap waits until it is over: until then it may be changed.
+ */
 static int64_t plan_around_pause(struct plan *plan, int64_t fire, bool *ret_clear)
 {
     const struct job *job = plan->job;
@@ -162,10 +164,12 @@ static int64_t plan_around_pause(struct plan *plan, int64_t fire, bool *ret_clea
         fire = plan_fires(plan, fire, job->paused_at + 1);
     if (in_pause(job, fire))
         fire = first_after_pause(job);
-    if (fire < job->paused_until || fire > plan->until || fire == SCHEDULE_NEVER)
+    if (fire < job->paused_until)
         return fire;
-    gap_of_pause(plan);
-    *ret_clear = true;
+    if (plan->s->now_ms >= job->paused_until) {
+        gap_of_pause(plan);
+        *ret_clear = true;
+    }
     return plan_fires(plan, fire, SCHEDULE_NEVER);
 }
 

@@ -242,7 +242,7 @@ void report_take(struct scheduler *s, const struct report *report)
     } else if (!run && shard->use == SHARD_LOADING) {
         report_hold(s, &shard->held, report);
     } else if (!run) {
-        report_ack(s, report->ack, ACK_STALE);
+        run_lookup(s, report->run_id, report); /* stale says the row alone: the far end forgets it */
     } else if (already_held(run, report)) {
         /* the first is under way; the executor keeps it until that one is answered */
         report_ack(s, report->ack, ACK_NOT_OURS);

@@ -28,6 +28,12 @@
 struct flight;
 struct executor;
 
+/* A run that somebody spoke of and that is not known here: its row tells. */
+struct lookup {
+    struct pending *reports;
+    bool asked;
+};
+
 /* What a run is to the overlap policy of its job. */
 enum run_role { ROLE_NONE, ROLE_PLANNED, ROLE_WAITING, ROLE_ACTIVE };
 
@@ -56,6 +62,7 @@ struct run {
     int16_t priority;
     uint8_t state, role, stop_cause;
     uint8_t questions;            /* asked so far: backoff */
+    uint8_t missing;              /* heartbeats in a row that should list it and do not */
     bool scheduled : 1;
     bool cleared : 1;             /* due and judged: may go to DISPATCHED in one change */
     bool stop_requested : 1;
@@ -165,7 +172,7 @@ struct scheduler {
     int64_t sweep_at;
     int32_t sweep_shard;
 
-    struct pool run_pool, job_pool, pending_pool, executor_pool, host_pool, queue_pool, flight_pool;
+    struct pool run_pool, job_pool, pending_pool, lookup_pool, executor_pool, host_pool, queue_pool, flight_pool;
     struct list unused_flights;   /* with their arenas */
     struct map runs, jobs, executors, hosts, flights;
     struct heap armed, timers, doubts, deadlines;
@@ -176,7 +183,8 @@ struct scheduler {
     struct list plannable, promotable, outboxes, live;
     struct list outgoing;         /* full MOVE flights that could not be sent yet */
     struct flight *move_flight;   /* being filled */
-    struct map lookups;           /* run ids to be read that are not known here (values: s) */
+    struct map lookups;           /* run ids to be read that are not known here: struct lookup */
+    size_t lookups_waiting;       /* of these, not yet asked for */
     struct map wanted;            /* job ids of runs without a job row (values: struct job) */
     int64_t wanted_at;            /* mono: ask (again) for their rows */
 
@@ -217,7 +225,8 @@ void run_set_executor(struct run *run, struct executor *executor);
 void run_place(struct scheduler *s, struct run *run);    /* by its state; then run_consider */
 void run_freeze(struct scheduler *s, struct run *run);   /* out of heaps and queues */
 void run_reread(struct scheduler *s, struct run *run);
-void run_lookup(struct scheduler *s, int64_t id);        /* the row of a run not known here */
+/* The row of a run not known here; report (or NULL) waits for it. */
+void run_lookup(struct scheduler *s, int64_t id, const struct report *report);
 static inline bool run_frozen(const struct run *run)
 {
     return run->flight || run->rereading;
@@ -250,6 +259,9 @@ bool plan_job(struct scheduler *s, struct arena *arena, const struct job *job,
 
 /* What one step does at most of a kind; the rest follows in the next. */
 enum { WORK_MAX = 5000, MOVES_OUT_MAX = 8 };
+
+/* So often an executor may say "seen" of a run that its heartbeats do not list. */
+enum { MISSING_MAX = 3 };
 
 /* arm.c: PLANNED runs that come due, retries, limits */
 void arm_work(struct scheduler *s);

@@ -50,6 +50,7 @@ struct scheduler *scheduler_new(const struct scheduler_settings *settings)
     pool_init(&s->run_pool, sizeof(struct run));
     pool_init(&s->job_pool, sizeof(struct job));
     pool_init(&s->pending_pool, sizeof(struct pending));
+    pool_init(&s->lookup_pool, sizeof(struct lookup));
     pool_init(&s->executor_pool, sizeof(struct executor));
     pool_init(&s->host_pool, sizeof(struct host));
     pool_init(&s->queue_pool, sizeof(struct ready_queue));
@@ -93,8 +94,9 @@ void scheduler_free(struct scheduler **scheduler)
         return;
     flights_done(s);
     queues_done(s);
-    struct pool *const pools[] = { &s->run_pool, &s->job_pool, &s->pending_pool, &s->executor_pool,
-                                   &s->host_pool, &s->queue_pool, &s->flight_pool };
+    struct pool *const pools[] = { &s->run_pool, &s->job_pool, &s->pending_pool, &s->lookup_pool,
+                                   &s->executor_pool, &s->host_pool, &s->queue_pool,
+                                   &s->flight_pool };
     for (size_t i = 0; i < sizeof pools / sizeof *pools; i++)
         pool_done(pools[i]);
     struct map *const maps[] = { &s->runs, &s->jobs, &s->executors, &s->hosts, &s->flights,
@@ -206,7 +208,7 @@ static void take_stop(struct scheduler *s, int64_t run_id, enum cause cause)
     if (run)
         run_stop(s, run, cause);
     else
-        run_lookup(s, run_id);
+        run_lookup(s, run_id, NULL);
 }
 
 static void take_reports(struct scheduler *s, const struct scheduler_event *event)

@@ -100,8 +100,13 @@ static void load_ids(struct scheduler *s)
         list_remove(&run->work_link);
         flight->ids[flight->count++] = run->id;
     }
-    for (size_t i = 0; flight->count < limit && map_next_key(&s->lookups, &i, &id, &value);) {
-        map_remove(&s->lookups, id);
+    for (size_t i = 0; flight->count < limit && s->lookups_waiting > 0 &&
+                       map_next_key(&s->lookups, &i, &id, &value);) {
+        struct lookup *lookup = value;
+        if (lookup->asked)
+            continue;
+        lookup->asked = true;
+        s->lookups_waiting--;
         flight->ids[flight->count++] = id;
     }
     struct action *action = action_add(s, ACTION_LOAD);
@@ -120,7 +125,7 @@ void shard_work(struct scheduler *s)
         return;
     if (!s->loading)
         load_next(s);
-    while (!list_empty(&s->reread) || s->lookups.count > 0)
+    while (!list_empty(&s->reread) || s->lookups_waiting > 0)
         load_ids(s);
 }
 
@@ -134,10 +139,13 @@ static void load_failed(struct scheduler *s, const struct flight *flight)
             s->shards[i].reload = true;
     for (size_t i = 0; i < flight->count; i++) {
         struct run *run = run_find(s, flight->ids[i]);
-        if (!run)
-            run_lookup(s, flight->ids[i]);
-        else if (run->rereading && list_empty(&run->work_link))
+        struct lookup *lookup = map_get(&s->lookups, flight->ids[i]);
+        if (run && run->rereading && list_empty(&run->work_link))
             list_add_tail(&s->reread, &run->work_link);
+        if (lookup && lookup->asked) {
+            lookup->asked = false;
+            s->lookups_waiting++;
+        }
     }
 }
 
@@ -186,6 +194,28 @@ static void mark_shown(struct scheduler *s, const struct scheduler_event *event)
     }
 }
 
+/* Its reports find the run now, or there is none. */
+static void lookup_answered(struct scheduler *s, int64_t id)
+{
+    struct lookup *lookup = map_get(&s->lookups, id);
+
+    if (!lookup || !lookup->asked)
+        return;
+    map_remove(&s->lookups, id);
+    while (lookup->reports) {
+        struct pending *pending = lookup->reports;
+        lookup->reports = pending->next;
+        const struct shard *shard = &s->shards[shard_of_job(pending->report.job_id)];
+        if (run_find(s, id))
+            report_take(s, &pending->report);
+        else
+            report_ack(s, pending->report.ack,
+                       shard->use == SHARD_FOREIGN ? ACK_NOT_OURS : ACK_STALE);
+        pool_put(&s->pending_pool, pending);
+    }
+    pool_put(&s->lookup_pool, lookup);
+}
+
 /*
  * Rows of ids are read when no change of theirs is under way, so they are the truth, and what has
  * no row is over.
@@ -193,6 +223,8 @@ static void mark_shown(struct scheduler *s, const struct scheduler_event *event)
 static void take_ids(struct scheduler *s, const struct flight *flight,
                      const struct scheduler_event *event)
 {
+    const int64_t *asked = arena_copy(flight->arena, flight->ids, flight->count * sizeof *asked);
+
     for (size_t i = 0; i < flight->count; i++) {
         struct run *run = run_find(s, flight->ids[i]);
         if (run && run->rereading && list_empty(&run->work_link))
@@ -202,6 +234,8 @@ static void take_ids(struct scheduler *s, const struct flight *flight,
     }
     mark_shown(s, event);
     take_rows(s, event);
+    for (size_t i = 0; i < flight->count; i++)
+        lookup_answered(s, asked[i]);
     for (size_t i = 0; i < flight->count; i++) {
         struct run *run = flight->ids[i] ? run_find(s, flight->ids[i]) : NULL;
         if (run && run->stamp != s->stamp && !run_frozen(run))

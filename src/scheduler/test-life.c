@@ -100,8 +100,10 @@ static void test_start_then_result(void **state)
     desk_report(&desk, report);
     assert_false(desk_move(&desk)->via_running);
     desk_moved(&desk, true);
-    report.ack = 3; /* once more: of no use */
+    report.ack = 3; /* once more: of no use, but only the row may say so */
     desk_report(&desk, report);
+    assert_null(desk_find(&desk, ACTION_ACK));
+    desk_rows(&desk, desk_find(&desk, ACTION_LOAD)->reference, NULL, 0);
     assert_int_equal(desk_find(&desk, ACTION_ACK)->ack.verdict, ACK_STALE);
     desk_done(&desk);
 }
