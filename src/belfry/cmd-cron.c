@@ -17,7 +17,7 @@ static const char *const weekdays[] = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri"
 static const char *const weekdays_zh[] = { "星期日", "星期一", "星期二", "星期三",
                                            "星期四", "星期五", "星期六" };
 
-/* Offsets were not always whole minutes; RFC 3339 has no seconds in them, the instant stays right. */
+/* Offsets were not always whole minutes, RFC 3339 knows no others; the instant stays right. */
 char *cron_time_format(const struct zone *zone, int64_t time_ms, char text[TIME_TEXT_SIZE])
 {
     int offset = zone_offset_at(zone, time_ms);
@@ -50,7 +50,7 @@ static enum language language_of(const struct cli *cli)
 
 /* ---- the request ---- */
 
-/* The name of this machine's zone, by TZ or where /etc/localtime points; UTC where neither tells. */
+/* This machine's zone by TZ or by where /etc/localtime points; UTC where neither tells. */
 static const char *local_zone_name(struct arena *arena)
 {
     static const char mark[] = "/zoneinfo/";
@@ -120,6 +120,11 @@ static int zone_read(const struct cli *cli, struct zone **ret_zone, struct error
     return given ? -1 : zone_load("UTC", ret_zone, err);
 }
 
+static int expression_read(struct cron_request *r, struct error *err)
+{
+    return cron_parse(str_of(r->expression), r->dialect, r->seed, &r->cron, err);
+}
+
 /* ---- what is refused ---- */
 
 /* Shows the place under the expression, as far as its columns can be counted. */
@@ -168,8 +173,8 @@ static int expression_refused(const struct cli *cli, const struct cron_request *
 static void warnings_print(const struct cron_request *request, enum language language)
 {
     struct cron_warning warnings[CRON_WARNINGS_MAX];
-    size_t count = cron_warnings(&request->cron, request->zone, request->dst, request->from_ms,
-                                 warnings);
+    size_t count =
+        cron_warnings(&request->cron, request->zone, request->dst, request->from_ms, warnings);
     char text[1200];
 
     for (size_t i = 0; i < count; i++)
@@ -181,8 +186,8 @@ static void warnings_write(struct json_writer *w, const struct cron_request *req
                            enum language language)
 {
     struct cron_warning warnings[CRON_WARNINGS_MAX];
-    size_t count = cron_warnings(&request->cron, request->zone, request->dst, request->from_ms,
-                                 warnings);
+    size_t count =
+        cron_warnings(&request->cron, request->zone, request->dst, request->from_ms, warnings);
     char text[1200];
 
     json_name(w, "warnings");
@@ -256,16 +261,20 @@ static void mark_print(const struct cron_fire *fire, bool zh)
     int minute = (int)(fire->named_local_s / 60 % 1440);
 
     switch (fire->mark) {
-    case FIRE_PLAIN: break;
+    case FIRE_PLAIN:
+        break;
     case FIRE_SHIFTED:
-        printf(zh ? "  [%02d:%02d 被时钟跳过，移到此时]" : "  [%02d:%02d is skipped by the clock: moved here]",
+        printf(zh ? "  [%02d:%02d 被时钟跳过，移到此时]"
+                  : "  [%02d:%02d is skipped by the clock: moved here]",
                minute / 60, minute % 60);
         break;
     case FIRE_FIRST_PASS:
-        fputs(zh ? "  [时钟重复的时段，第一次]" : "  [the clock repeats this hour: first pass]", stdout);
+        fputs(zh ? "  [时钟重复的时段，第一次]" : "  [the clock repeats this hour: first pass]",
+              stdout);
         break;
     case FIRE_SECOND_PASS:
-        fputs(zh ? "  [时钟重复的时段，第二次]" : "  [the clock repeats this hour: second pass]", stdout);
+        fputs(zh ? "  [时钟重复的时段，第二次]" : "  [the clock repeats this hour: second pass]",
+              stdout);
         break;
     }
 }
@@ -285,8 +294,7 @@ static void fires_print(const struct cli *cli, const struct cron_request *reques
         time = fire.time_ms;
         printf("%s  %s  ", cron_time_format(request->zone, time, text),
                (zh ? weekdays_zh : weekdays)[weekday_of(&fire)]);
-        printf(zh ? "%s 后" : "in %s",
-               duration_for_people(cli->arena, time - request->from_ms));
+        printf(zh ? "%s 后" : "in %s", duration_for_people(cli->arena, time - request->from_ms));
         mark_print(&fire, zh);
         putchar('\n');
     }
@@ -357,8 +365,7 @@ static int cron_next_run(struct cli *cli)
     if (options_read(cli, &request, &err) < 0 || zone_read(cli, &zone, &err) < 0)
         return cli_fail(cli, &err);
     request.zone = zone;
-    if (cron_parse(str_of(request.expression), request.dialect, request.seed, &request.cron,
-                   &err) < 0)
+    if (expression_read(&request, &err) < 0)
         return expression_refused(cli, &request, &err);
     if (cli_has(cli, "json")) {
         next_write(cli, &request);
@@ -396,8 +403,7 @@ static int cron_describe_run(struct cli *cli)
     if (options_read(cli, &request, &err) < 0)
         return cli_fail(cli, &err);
     request.zone = zone_utc();
-    if (cron_parse(str_of(request.expression), request.dialect, request.seed, &request.cron,
-                   &err) < 0)
+    if (expression_read(&request, &err) < 0)
         return expression_refused(cli, &request, &err);
     if (cli_has(cli, "json")) {
         describe_write(cli, &request);
@@ -410,10 +416,18 @@ static int cron_describe_run(struct cli *cli)
 }
 
 #define DIALECT_OPTION                                                                             \
-    { "dialect", 'd', "DIALECT", "how to read the expression; auto by default",                    \
-      "auto|unix|quartz|spring" }
-#define SEED_OPTION { "seed", 0, "N", "what H is hashed from: a job's id; 0 by default", NULL }
-#define LANG_OPTION { "lang", 0, "LANG", "language; from LC_ALL, LC_MESSAGES, LANG by default", "zh|en" }
+    {                                                                                              \
+        "dialect", 'd', "DIALECT", "how to read the expression; auto by default",                  \
+            "auto|unix|quartz|spring"                                                              \
+    }
+#define SEED_OPTION                                                                                \
+    {                                                                                              \
+        "seed", 0, "N", "what H is hashed from: a job's id; 0 by default", NULL                    \
+    }
+#define LANG_OPTION                                                                                \
+    {                                                                                              \
+        "lang", 0, "LANG", "language; from LC_ALL, LC_MESSAGES, LANG by default", "zh|en"          \
+    }
 
 static const struct cli_option next_options[] = {
     DIALECT_OPTION,
@@ -423,21 +437,25 @@ static const struct cli_option next_options[] = {
     { "from", 0, "TIME", "fires after this; now by default", NULL },
     { "count", 'n', "N", "how many, 1-1000; 5 by default", NULL },
     LANG_OPTION,
-    { "jsonl", 0, NULL, "read one request a line from standard input, answer each with one line", NULL },
+    { "jsonl", 0, NULL, "read one request a line from standard input, answer each with one line",
+      NULL },
     { 0 },
 };
-static const struct cli_option describe_options[] = { DIALECT_OPTION, SEED_OPTION, LANG_OPTION, { 0 } };
+static const struct cli_option describe_options[] = {
+    DIALECT_OPTION, SEED_OPTION, LANG_OPTION, { 0 }
+};
 
 static const struct subcommand subcommands[] = {
     { "next", "[EXPR]", "Prints the next times at which an expression fires.", next_options,
       cron_next_run,
       "  belfry cron next '0 9 * * 1-5'                      09:00 from Monday to Friday\n"
-      "  belfry cron next --tz Asia/Shanghai '0 0/5 * * * ?' every 5 minutes, as XXL-JOB writes it\n"
+      "  belfry cron next --tz Asia/Shanghai '0 0/5 * * * ?' every 5 minutes, as in XXL-JOB\n"
       "  belfry cron next --tz America/New_York --from 2026-03-07T12:00:00-05:00 '30 2 * * *'\n"
       "                                                      02:30 over a clock change\n"
-      "  belfry cron next --seed 42 'H H(0-5) * * *'         some minute of the night, fixed for 42\n"
+      "  belfry cron next --seed 42 'H H(0-5) * * *'         a minute of the night, 42's own\n"
       "  echo '{\"id\":1,\"dialect\":\"unix\",\"expr\":\"0 9 * * *\",\"tz\":\"UTC\",\n"
-      "         \"from\":\"2026-01-01T00:00:00Z\",\"count\":2}' | tr -d '\\n' | belfry cron next --jsonl\n",
+      "         \"from\":\"2026-01-01T00:00:00Z\",\"count\":2}' |\n"
+      "    tr -d '\\n' | belfry cron next --jsonl\n",
       true },
     { "describe", "EXPR", "Says what an expression means, and warns of traps.", describe_options,
       cron_describe_run,

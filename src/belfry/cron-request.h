@@ -16,7 +16,7 @@ struct cron_request {
     uint64_t seed;
     int64_t from_ms;
     int64_t count;
-    struct cron cron;        /* of expression; its dialect is never CRON_AUTO */
+    struct cron cron; /* of expression; its dialect is never CRON_AUTO */
     const struct zone *zone;
 };
 

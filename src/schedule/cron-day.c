@@ -142,7 +142,8 @@ int cron_weekday_part_parse(struct cron_parser *parser)
 
     if (part.size == 1 && letter_at(parser, p, 'L'))
         return bare_last_parse(parser);
-    if (!cron_value_at(p, part_end(parser)) || !(nth || letter_at(parser, part_end(parser) - 1, 'L')))
+    if (!cron_value_at(p, part_end(parser)) ||
+        !(nth || letter_at(parser, part_end(parser) - 1, 'L')))
         return 0;
     if (cron_value_read(parser, &p, &value) < 0)
         return -1;

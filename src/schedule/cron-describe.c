@@ -52,7 +52,7 @@ void say_numbers(const struct words *w, uint64_t mask)
 
 struct phrases {
     struct buf times, hours, days;
-    bool is_list;    /* times are named one by one */
+    bool is_list; /* times are named one by one */
     bool every_day;
 };
 
@@ -64,8 +64,8 @@ static void phrases_init(struct phrases *p, const struct cron *cron, bool zh)
     p->is_list = say_times(&(struct words){ cron, &p->times, zh });
     say_hours(&(struct words){ cron, &p->hours, zh });
     say_days(&(struct words){ cron, &p->days, zh });
-    p->every_day = days_kind(cron) == DAYS_EVERY && cron->months == MONTHS_ALL &&
-                   cron->flags & CRON_YEAR_STAR;
+    p->every_day =
+        days_kind(cron) == DAYS_EVERY && cron->months == MONTHS_ALL && cron->flags & CRON_YEAR_STAR;
 }
 
 static void phrases_done(struct phrases *p)
@@ -83,7 +83,8 @@ static void add(struct buf *out, const struct buf *phrase)
 /* 每月第三个星期五 10:15; 每天 14:00-14:55 和 18:00-18:55 每 5 分钟 */
 static void chinese_sentence(const struct phrases *p, struct buf *out)
 {
-    bool hourly_run = p->times.size && buf_text(&p->times)[0] >= '0' && buf_text(&p->times)[0] <= '9';
+    bool hourly_run =
+        p->times.size && buf_text(&p->times)[0] >= '0' && buf_text(&p->times)[0] <= '9';
 
     if (!p->every_day || p->is_list || p->hours.size || hourly_run) {
         add(out, &p->days);

@@ -10,9 +10,9 @@
  */
 
 static const char *const terms[] = {
-    [FIELD_SECOND] = ERROR_TERM("second"),        [FIELD_MINUTE] = ERROR_TERM("minute"),
-    [FIELD_HOUR] = ERROR_TERM("hour"),            [FIELD_DAY] = ERROR_TERM("day-of-month"),
-    [FIELD_MONTH] = ERROR_TERM("month"),          [FIELD_WEEKDAY] = ERROR_TERM("day-of-week"),
+    [FIELD_SECOND] = ERROR_TERM("second"), [FIELD_MINUTE] = ERROR_TERM("minute"),
+    [FIELD_HOUR] = ERROR_TERM("hour"),     [FIELD_DAY] = ERROR_TERM("day-of-month"),
+    [FIELD_MONTH] = ERROR_TERM("month"),   [FIELD_WEEKDAY] = ERROR_TERM("day-of-week"),
     [FIELD_YEAR] = ERROR_TERM("year"),
 };
 
@@ -27,9 +27,12 @@ const char *cron_field_term(enum cron_field field)
 struct cron_limits cron_limits(const struct cron_parser *parser)
 {
     static const struct cron_limits limits[] = {
-        [FIELD_SECOND] = { 0, 59, 60, 59 }, [FIELD_MINUTE] = { 0, 59, 60, 59 },
-        [FIELD_HOUR] = { 0, 23, 24, 23 },   [FIELD_DAY] = { 1, 31, 31, 31 },
-        [FIELD_MONTH] = { 1, 12, 12, 12 },  [FIELD_WEEKDAY] = { 0, 7, 7, 7 },
+        [FIELD_SECOND] = { 0, 59, 60, 59 },
+        [FIELD_MINUTE] = { 0, 59, 60, 59 },
+        [FIELD_HOUR] = { 0, 23, 24, 23 },
+        [FIELD_DAY] = { 1, 31, 31, 31 },
+        [FIELD_MONTH] = { 1, 12, 12, 12 },
+        [FIELD_WEEKDAY] = { 0, 7, 7, 7 },
         [FIELD_YEAR] = { YEAR_MIN, YEAR_MAX, 0, 0 },
     };
     struct cron_limits result = limits[parser->field];
@@ -216,12 +219,24 @@ void cron_add(struct cron_parser *parser, int value)
     struct cron *cron = parser->cron;
 
     switch (parser->field) {
-    case FIELD_SECOND: cron->seconds |= UINT64_C(1) << value; break;
-    case FIELD_MINUTE: cron->minutes |= UINT64_C(1) << value; break;
-    case FIELD_HOUR: cron->hours |= 1u << value; break;
-    case FIELD_DAY: cron->days |= 1u << value; break;
-    case FIELD_MONTH: cron->months |= (uint16_t)(1u << value); break;
-    case FIELD_WEEKDAY: cron->weekdays |= (uint8_t)(1u << cron_weekday(parser, value)); break;
+    case FIELD_SECOND:
+        cron->seconds |= UINT64_C(1) << value;
+        break;
+    case FIELD_MINUTE:
+        cron->minutes |= UINT64_C(1) << value;
+        break;
+    case FIELD_HOUR:
+        cron->hours |= 1u << value;
+        break;
+    case FIELD_DAY:
+        cron->days |= 1u << value;
+        break;
+    case FIELD_MONTH:
+        cron->months |= (uint16_t)(1u << value);
+        break;
+    case FIELD_WEEKDAY:
+        cron->weekdays |= (uint8_t)(1u << cron_weekday(parser, value));
+        break;
     case FIELD_YEAR:
         cron->years[(value - YEAR_MIN) / 64] |= UINT64_C(1) << ((value - YEAR_MIN) % 64);
         break;
@@ -231,7 +246,7 @@ void cron_add(struct cron_parser *parser, int value)
 /* What stands before the step. */
 struct range {
     int first, last;
-    bool open;      /* '*' or a single value: a step makes it run to the end of the field */
+    bool open; /* '*' or a single value: a step makes it run to the end of the field */
     bool star;
     bool has_name;
 };

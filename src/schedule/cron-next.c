@@ -19,8 +19,8 @@ enum { GAP_MAX_S = 3 * 3600 };
 
 struct walk {
     const struct cron *cron;
-    bool twice;  /* both passes of an overlap count */
-    bool shift;  /* times in a gap count at its end */
+    bool twice; /* both passes of an overlap count */
+    bool shift; /* times in a gap count at its end */
 };
 
 static struct walk walk_of(const struct cron *cron, enum dst_rule dst)
@@ -38,7 +38,7 @@ static int64_t seconds_up(int64_t time_ms)
     return floor + (floor * 1000 != time_ms);
 }
 
-/* First local time of the segment that counts. The first segment begins at the beginning of time. */
+/* First local time of the segment that counts; the first segment has no beginning. */
 static int64_t segment_begin(const struct walk *walk, const struct zone_segment *segment)
 {
     if (segment->from == INT64_MIN)
@@ -104,12 +104,11 @@ static void seek_previous(const struct walk *walk, struct seek *seek, int64_t fr
 }
 
 /*
- * The segment to look at after this one. When the named time is far ahead all that lie wholly before
- * it are passed over; that is sound where no later one goes back behind seek->from.
+ * The segment to look at after this one. When the named time is far ahead all that lie wholly
+ * before it are passed over; that is sound where no later one goes back behind seek->from.
  */
-static const struct zone_segment *segment_next(const struct zone *zone,
-                                               const struct zone_segment *segment,
-                                               const struct seek *seek)
+static const struct zone_segment *
+segment_next(const struct zone *zone, const struct zone_segment *segment, const struct seek *seek)
 {
     int64_t ahead = min_of(seek->named, ZONE_END) - ZONE_OFFSET_MAX;
 
@@ -181,8 +180,8 @@ static int64_t count_between(const struct walk *walk, const struct zone *zone, i
             count++;
         if (!whole || segment->from == INT64_MIN)
             begin = max_of(begin, from + segment->offset);
-        count += cron_local_count(walk->cron, begin,
-                                  min_of(segment_end(segment), to + segment->offset));
+        count +=
+            cron_local_count(walk->cron, begin, min_of(segment_end(segment), to + segment->offset));
         if (segment[1].from == INT64_MAX)
             break;
     }
@@ -255,7 +254,8 @@ bool cron_next_detail(const struct cron *cron, const struct zone *zone, enum dst
     if (time_ms == SCHEDULE_NEVER)
         return false;
     segment = zone_segment_at(zone, time_ms / 1000);
-    *ret_fire = (struct cron_fire){ .time_ms = time_ms, .offset_s = segment->offset,
+    *ret_fire = (struct cron_fire){ .time_ms = time_ms,
+                                    .offset_s = segment->offset,
                                     .mark = pass_of(segment, time_ms / 1000) };
     if (segment->from != time_ms / 1000 || !segment_gap(&walk, segment, &gap_from, &gap_end))
         return true;

@@ -16,8 +16,8 @@ static const enum cron_field second_layout[] = { FIELD_SECOND, FIELD_MINUTE,  FI
 static const struct {
     const char *name, *expression; /* in unix fields */
 } macros[] = {
-    { "@yearly", "0 0 1 1 *" },  { "@annually", "0 0 1 1 *" }, { "@monthly", "0 0 1 * *" },
-    { "@weekly", "0 0 * * 0" },  { "@daily", "0 0 * * *" },    { "@midnight", "0 0 * * *" },
+    { "@yearly", "0 0 1 1 *" }, { "@annually", "0 0 1 1 *" }, { "@monthly", "0 0 1 * *" },
+    { "@weekly", "0 0 * * 0" }, { "@daily", "0 0 * * *" },    { "@midnight", "0 0 * * *" },
     { "@hourly", "0 * * * *" },
 };
 
@@ -61,16 +61,22 @@ static int character_error(struct cron_parser *parser, struct str token, int cod
     char ascii = ascii_of(code_point);
 
     if (code_point < 0x20 || code_point == 0x7F)
-        return TEXT_ERROR(parser, field, position, "char %d: control character; fields are "
-                          "separated by spaces", position);
+        return TEXT_ERROR(parser, field, position,
+                          "char %d: control character; fields are "
+                          "separated by spaces",
+                          position);
     if (ascii == ' ')
-        return TEXT_ERROR(parser, field, position, "char %d: full-width space; write an ordinary "
-                          "one", position);
+        return TEXT_ERROR(parser, field, position,
+                          "char %d: full-width space; write an ordinary "
+                          "one",
+                          position);
     if (ascii)
         return TEXT_ERROR(parser, field, position, "char %d: full-width \"%.*s\"; write \"%c\"",
                           position, TOKEN(token), ascii);
-    return TEXT_ERROR(parser, field, position, "char %d: \"%.*s\" has no place in a cron "
-                      "expression", position, TOKEN(token));
+    return TEXT_ERROR(parser, field, position,
+                      "char %d: \"%.*s\" has no place in a cron "
+                      "expression",
+                      position, TOKEN(token));
 }
 
 /* From here on the text is printable ASCII and tabs, so bytes are columns. */
@@ -131,19 +137,28 @@ static int count_error(struct cron_parser *parser, int min, int max)
     if (count > FIELDS_MAX)
         return TEXT_ERROR(parser, field, position, "too many fields: at most %d are known", max);
     if (parser->dialect == CRON_AUTO)
-        return TEXT_ERROR(parser, field, position, "%d fields: 5 are unix cron (minute first), 6 "
-                          "or 7 are Quartz (second first)", count);
+        return TEXT_ERROR(parser, field, position,
+                          "%d fields: 5 are unix cron (minute first), 6 "
+                          "or 7 are Quartz (second first)",
+                          count);
     if (parser->dialect == CRON_UNIX)
-        return TEXT_ERROR(parser, field, position, "%d fields: unix cron has 5 (minute hour "
-                          "day-of-month month day-of-week), no seconds", count);
+        return TEXT_ERROR(parser, field, position,
+                          "%d fields: unix cron has 5 (minute hour "
+                          "day-of-month month day-of-week), no seconds",
+                          count);
     if (count == 5)
-        return TEXT_ERROR(parser, field, position, "5 fields: this dialect begins with the second; "
+        return TEXT_ERROR(parser, field, position,
+                          "5 fields: this dialect begins with the second; "
                           "put \"0 \" in front");
     if (parser->dialect == CRON_QUARTZ)
-        return TEXT_ERROR(parser, field, position, "%d fields: Quartz has 6 or 7 (second minute "
-                          "hour day-of-month month day-of-week [year])", count);
-    return TEXT_ERROR(parser, field, position, "%d fields: Spring has 6 (second minute hour "
-                      "day-of-month month day-of-week), no year", count);
+        return TEXT_ERROR(parser, field, position,
+                          "%d fields: Quartz has 6 or 7 (second minute "
+                          "hour day-of-month month day-of-week [year])",
+                          count);
+    return TEXT_ERROR(parser, field, position,
+                      "%d fields: Spring has 6 (second minute hour "
+                      "day-of-month month day-of-week), no year",
+                      count);
 }
 
 static int count_check(struct cron_parser *parser)
@@ -151,7 +166,9 @@ static int count_check(struct cron_parser *parser)
     static const struct {
         int min, max;
     } counts[] = {
-        [CRON_AUTO] = { 5, 7 }, [CRON_UNIX] = { 5, 5 }, [CRON_QUARTZ] = { 6, 7 },
+        [CRON_AUTO] = { 5, 7 },
+        [CRON_UNIX] = { 5, 5 },
+        [CRON_QUARTZ] = { 6, 7 },
         [CRON_SPRING] = { 6, 6 },
     };
     int min = counts[parser->dialect].min, max = counts[parser->dialect].max;
@@ -191,9 +208,11 @@ static int ambiguous_error(struct cron_parser *parser, struct str weekday)
 {
     field_select(parser, 5);
     if (weekday.size == 1 && weekday.bytes[0] == '1')
-        return FIELD_ERROR(parser, weekday.bytes, "\"1\" is Sunday in Quartz, Monday in Spring: "
+        return FIELD_ERROR(parser, weekday.bytes,
+                           "\"1\" is Sunday in Quartz, Monday in Spring: "
                            "write SUN or MON, or set the dialect");
-    return FIELD_ERROR(parser, weekday.bytes, "\"%.*s\" counts from Sunday = 1 in Quartz, from "
+    return FIELD_ERROR(parser, weekday.bytes,
+                       "\"%.*s\" counts from Sunday = 1 in Quartz, from "
                        "Monday = 1 in Spring: write names (SUN, MON …) or set the dialect",
                        TOKEN(cron_token(weekday.bytes, weekday.bytes + weekday.size)));
 }
@@ -227,14 +246,16 @@ static int day_fields_check(struct cron_parser *parser)
         return 0;
     field_select(parser, 5);
     if (no_day)
-        return FIELD_ERROR(parser, weekday.bytes, "both day fields are \"?\"; one must say which "
+        return FIELD_ERROR(parser, weekday.bytes,
+                           "both day fields are \"?\"; one must say which "
                            "days, * for every day");
     if (str_is(day, "*") || str_is(weekday, "*")) {
         field_select(parser, str_is(weekday, "*") ? 5 : 3);
         return FIELD_ERROR(parser, parser->fields[parser->number - 1].bytes,
                            "Quartz wants \"?\" in one of the day fields; write ? instead of *");
     }
-    return FIELD_ERROR(parser, weekday.bytes, "both day fields are set; Quartz wants \"?\" in one "
+    return FIELD_ERROR(parser, weekday.bytes,
+                       "both day fields are set; Quartz wants \"?\" in one "
                        "of them (unix cron takes either day, Spring days that are both)");
 }
 
@@ -333,7 +354,8 @@ static int macro_error(struct cron_parser *parser, struct str name)
         return TEXT_ERROR(parser, 1, position, "Quartz has no names with @; choose unix or spring");
     if (str_equal_nocase(name, STR("@reboot")))
         return TEXT_ERROR(parser, 1, position, "@reboot is no time; use a manual job");
-    return TEXT_ERROR(parser, 1, position, "\"%.*s\" is unknown; there are @yearly @annually "
+    return TEXT_ERROR(parser, 1, position,
+                      "\"%.*s\" is unknown; there are @yearly @annually "
                       "@monthly @weekly @daily @midnight @hourly",
                       TOKEN(cron_token(name.bytes, name.bytes + name.size)));
 }
@@ -412,7 +434,11 @@ int cron_resolve(struct str text, enum cron_dialect dialect, uint64_t seed, stru
                  struct error *err)
 {
     struct cron_parser parser = {
-        .text = text, .dialect = dialect, .seed = seed, .err = err, .expand_hash = true,
+        .text = text,
+        .dialect = dialect,
+        .seed = seed,
+        .err = err,
+        .expand_hash = true,
     };
     struct cron cron;
 

@@ -6,24 +6,30 @@
 /* Shared by cron-parse.c (the whole expression), cron-field.c (one field) and cron-day.c. */
 
 enum cron_field {
-    FIELD_SECOND, FIELD_MINUTE, FIELD_HOUR, FIELD_DAY, FIELD_MONTH, FIELD_WEEKDAY, FIELD_YEAR
+    FIELD_SECOND,
+    FIELD_MINUTE,
+    FIELD_HOUR,
+    FIELD_DAY,
+    FIELD_MONTH,
+    FIELD_WEEKDAY,
+    FIELD_YEAR
 };
 
 enum { FIELDS_MAX = 7 };
 
 struct cron_parser {
     struct str text;
-    enum cron_dialect dialect;          /* never CRON_AUTO once the fields are counted */
+    enum cron_dialect dialect; /* never CRON_AUTO once the fields are counted */
     uint64_t seed;
     struct cron *cron;
     struct error *err;
-    struct buf *out;                    /* the expression as read, NULL: not wanted */
-    bool expand_hash;                   /* out gets numbers instead of H */
-    struct str fields[FIELDS_MAX + 1];  /* one more, to notice it */
+    struct buf *out;                   /* the expression as read, NULL: not wanted */
+    bool expand_hash;                  /* out gets numbers instead of H */
+    struct str fields[FIELDS_MAX + 1]; /* one more, to notice it */
     int field_count;
-    int number;                         /* of the field at work, from 1 */
-    enum cron_field field;              /* what it is */
-    struct str part;                    /* what of it stands between commas */
+    int number;            /* of the field at work, from 1 */
+    enum cron_field field; /* what it is */
+    struct str part;       /* what of it stands between commas */
 };
 
 /* What is written at one place of an error: cut to a length that a message can carry. */

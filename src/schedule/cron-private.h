@@ -24,8 +24,8 @@ enum {
 #define LOCAL_END (INT64_C(84006) * DAY_SECONDS) /* 2200-01-01 */
 
 /* Named local times, whatever the zone: the least >= from and the greatest <= to. */
-int64_t cron_local_next(const struct cron *cron, int64_t from); /* SCHEDULE_NEVER */
-int64_t cron_local_previous(const struct cron *cron, int64_t to); /* SCHEDULE_NONE */
+int64_t cron_local_next(const struct cron *cron, int64_t from);              /* SCHEDULE_NEVER */
+int64_t cron_local_previous(const struct cron *cron, int64_t to);            /* SCHEDULE_NONE */
 int64_t cron_local_count(const struct cron *cron, int64_t from, int64_t to); /* from <= x < to */
 
 /* The days of a month (bit n: day n); first: weekday of its 1st, Sunday 0; length in days. */

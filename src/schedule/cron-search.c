@@ -263,7 +263,8 @@ static int64_t times_before(const struct cron *cron, int time)
     int hour = time / 3600, minute = time / 60 % 60, second = time % 60;
     int seconds = __builtin_popcountll(cron->seconds);
     int minutes = __builtin_popcountll(cron->minutes);
-    int64_t count = (int64_t)__builtin_popcount(cron->hours & ((1u << hour) - 1)) * minutes * seconds;
+    int64_t count =
+        (int64_t)__builtin_popcount(cron->hours & ((1u << hour) - 1)) * minutes * seconds;
 
     if (!(cron->hours >> hour & 1))
         return count;

@@ -100,7 +100,7 @@ static void second_advice(struct advice *advice, const struct cron *cron)
                   "runs 60 times in each of its minutes; write 0 as the second for once");
 }
 
-/* A step from the beginning of the field that does not fit into it: the last interval is shorter. */
+/* A step from the beginning of the field on that does not fit into it, 0: none. */
 static int uneven_step(uint64_t mask, int low, int size)
 {
     uint64_t rest = mask & (mask - 1);
@@ -126,7 +126,8 @@ static void step_advice(struct advice *advice, const struct cron *cron)
                   "a step is longer than its field: only the first value fires");
     if ((step = uneven_step(cron->minutes, 0, 60)))
         error_set(add(advice, "uneven_step"), ERR_NONE,
-                  "every %d minutes begins anew with each hour: the last interval is shorter", step);
+                  "every %d minutes begins anew with each hour: the last interval is shorter",
+                  step);
     else if ((step = uneven_step(cron->hours, 0, 24)))
         error_set(add(advice, "uneven_step"), ERR_NONE,
                   "every %d hours begins anew with each day: the last interval is shorter", step);

@@ -1,10 +1,10 @@
 #include "schedule/describe-private.h"
 
 static const char *const month_words[] = {
-    "", "January", "February", "March", "April", "May", "June", "July", "August", "September",
-    "October", "November", "December",
+    "",     "January", "February",  "March",   "April",    "May",      "June",
+    "July", "August",  "September", "October", "November", "December",
 };
-static const char *const weekday_words[] = { "Sunday", "Monday", "Tuesday", "Wednesday",
+static const char *const weekday_words[] = { "Sunday",   "Monday", "Tuesday", "Wednesday",
                                              "Thursday", "Friday", "Saturday" };
 static const char *const weekday_words_zh[] = { "星期日", "星期一", "星期二", "星期三",
                                                 "星期四", "星期五", "星期六" };

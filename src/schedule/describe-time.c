@@ -56,23 +56,24 @@ static void say_list(const struct words *w)
             }
 }
 
+/* English and Chinese of each phrase; steps and ranges are formats of one and two numbers. */
 struct unit {
-    const char *every, *every_zh;          /* "every minute" */
-    const char *step, *step_zh;            /* "every %d minutes" */
-    const char *from, *from_zh;            /* "from minute %d to %d" */
-    const char *at, *at_zh;                /* "at minute" … */
-    const char *at_end, *at_end_zh;
+    const char *every[2], *step[2], *range[2], *at[2], *at_end[2];
 };
 
 static const struct unit second_unit = {
-    "every second", "每秒", "every %d seconds", "每 %d 秒",
-    " from second %d to %d of the minute", "（每分钟的第 %d 至 %d 秒）",
-    "at second ", "第 ", " of the minute", " 秒",
+    .every = { "every second", "每秒" },
+    .step = { "every %d seconds", "每 %d 秒" },
+    .range = { " from second %d to %d of the minute", "（每分钟的第 %d 至 %d 秒）" },
+    .at = { "at second ", "第 " },
+    .at_end = { " of the minute", " 秒" },
 };
 static const struct unit minute_unit = {
-    "every minute", "每分钟", "every %d minutes", "每 %d 分钟",
-    " from minute %d to %d of the hour", "（每小时的第 %d 至 %d 分）",
-    "at minute ", "每小时的第 ", " of the hour", " 分",
+    .every = { "every minute", "每分钟" },
+    .step = { "every %d minutes", "每 %d 分钟" },
+    .range = { " from minute %d to %d of the hour", "（每小时的第 %d 至 %d 分）" },
+    .at = { "at minute ", "每小时的第 " },
+    .at_end = { " of the hour", " 分" },
 };
 
 #pragma GCC diagnostic push
@@ -81,11 +82,11 @@ static void say_progression(const struct words *w, const struct unit *unit,
                             const struct progression *p)
 {
     if (p->step == 1)
-        say(w, unit->every, unit->every_zh);
+        say(w, unit->every[0], unit->every[1]);
     else
-        buf_printf(w->out, w->zh ? unit->step_zh : unit->step, p->step);
+        buf_printf(w->out, unit->step[w->zh], p->step);
     if (!progression_regular(p, 60))
-        buf_printf(w->out, w->zh ? unit->from_zh : unit->from, p->first, p->last);
+        buf_printf(w->out, unit->range[w->zh], p->first, p->last);
 }
 #pragma GCC diagnostic pop
 
@@ -98,9 +99,9 @@ static void say_field(const struct words *w, uint64_t mask, const struct unit *u
         say_progression(w, unit, &p);
         return;
     }
-    say(w, unit->at, unit->at_zh);
+    say(w, unit->at[0], unit->at[1]);
     say_numbers(w, mask);
-    say(w, unit->at_end, unit->at_end_zh);
+    say(w, unit->at_end[0], unit->at_end[1]);
 }
 
 /* One run of hours, if need be over midnight; false when there are more, or all. */
@@ -180,8 +181,7 @@ static bool is_list(const struct words *w)
         return true;
     if (!is_single(cron->minutes) || !is_single(cron->seconds) || cron->hours == HOURS_ALL)
         return false;
-    return !hours_run(w, &run) &&
-           !(progression_of(cron->hours, &p) && progression_regular(&p, 24));
+    return !hours_run(w, &run) && !(progression_of(cron->hours, &p) && progression_regular(&p, 24));
 }
 
 bool say_times(const struct words *w)

@@ -42,8 +42,9 @@ static void instant_check(const struct cron *cron, const struct zone *zone, enum
 static void fires_check(const struct cron *cron)
 {
     /* before a gap, before an overlap, before a day that never was, in a leap year, at the ends */
-    static const int64_t times[] = { 1772950000000, 1793505000000, 1325150000000, 951700000000,
-                                     4107542399000, 0, 7258118399000 };
+    static const int64_t times[] = { 1772950000000, 1793505000000, 1325150000000,
+                                     951700000000,  4107542399000, 0,
+                                     7258118399000 };
     static const struct zone *zones[3];
 
     if (!zones[0]) {
@@ -92,14 +93,16 @@ static void text_check(struct str text, enum cron_dialect dialect, uint64_t seed
     check(cron_parse(buf_str(&normal), dialect, seed, &again, NULL) == 0);
     check(same_sets(*cron, again));
     check(cron_resolve(text, dialect == CRON_QUARTZ ? CRON_AUTO : dialect, seed, &resolved, NULL) ==
-              0 || dialect == CRON_QUARTZ);
+              0 ||
+          dialect == CRON_QUARTZ);
 }
 
 static void error_check(const struct error *err)
 {
     char text[4096];
 
-    check(err->code == ERR_INVALID && err->field >= 0 && err->field <= CRON_TEXT_MAX && err->position >= 1);
+    check(err->code == ERR_INVALID && err->field >= 0 && err->field <= CRON_TEXT_MAX &&
+          err->position >= 1);
     check(utf8_valid(str_of(error_text(err, LANGUAGE_EN, text, sizeof text))));
     check(utf8_valid(str_of(error_text(err, LANGUAGE_ZH, text, sizeof text))));
 }

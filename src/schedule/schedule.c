@@ -5,13 +5,20 @@ static const char *const kind_names[] = {
     [SCHEDULE_DELAY] = "delay",   [SCHEDULE_AT] = "at",
 };
 static const char *const dialect_names[] = {
-    [CRON_AUTO] = "auto", [CRON_UNIX] = "unix", [CRON_QUARTZ] = "quartz", [CRON_SPRING] = "spring",
+    [CRON_AUTO] = "auto",
+    [CRON_UNIX] = "unix",
+    [CRON_QUARTZ] = "quartz",
+    [CRON_SPRING] = "spring",
 };
 static const char *const dst_names[] = {
-    [DST_ONCE] = "once", [DST_SKIP] = "skip", [DST_BOTH] = "both",
+    [DST_ONCE] = "once",
+    [DST_SKIP] = "skip",
+    [DST_BOTH] = "both",
 };
 static const char *const mark_names[] = {
-    [FIRE_PLAIN] = "", [FIRE_SHIFTED] = "shifted", [FIRE_FIRST_PASS] = "first_pass",
+    [FIRE_PLAIN] = "",
+    [FIRE_SHIFTED] = "shifted",
+    [FIRE_FIRST_PASS] = "first_pass",
     [FIRE_SECOND_PASS] = "second_pass",
 };
 
@@ -142,11 +149,15 @@ static int64_t at_previous(const struct schedule *s, int64_t before_ms)
 static int64_t kind_next(const struct schedule *s, int64_t after_ms)
 {
     switch (s->kind) {
-    case SCHEDULE_CRON: return cron_next(s->cron, s->zone, s->dst, after_ms);
-    case SCHEDULE_EVERY: return every_next(s, after_ms);
-    case SCHEDULE_AT: return at_next(s, after_ms);
+    case SCHEDULE_CRON:
+        return cron_next(s->cron, s->zone, s->dst, after_ms);
+    case SCHEDULE_EVERY:
+        return every_next(s, after_ms);
+    case SCHEDULE_AT:
+        return at_next(s, after_ms);
     case SCHEDULE_MANUAL:
-    case SCHEDULE_DELAY: break;
+    case SCHEDULE_DELAY:
+        break;
     }
     return SCHEDULE_NEVER;
 }
@@ -154,11 +165,15 @@ static int64_t kind_next(const struct schedule *s, int64_t after_ms)
 static int64_t kind_previous(const struct schedule *s, int64_t before_ms)
 {
     switch (s->kind) {
-    case SCHEDULE_CRON: return cron_previous(s->cron, s->zone, s->dst, before_ms);
-    case SCHEDULE_EVERY: return every_previous(s, before_ms);
-    case SCHEDULE_AT: return at_previous(s, before_ms);
+    case SCHEDULE_CRON:
+        return cron_previous(s->cron, s->zone, s->dst, before_ms);
+    case SCHEDULE_EVERY:
+        return every_previous(s, before_ms);
+    case SCHEDULE_AT:
+        return at_previous(s, before_ms);
     case SCHEDULE_MANUAL:
-    case SCHEDULE_DELAY: break;
+    case SCHEDULE_DELAY:
+        break;
     }
     return SCHEDULE_NONE;
 }
@@ -167,11 +182,15 @@ static int64_t kind_previous(const struct schedule *s, int64_t before_ms)
 static uint64_t kind_count(const struct schedule *s, int64_t from_ms, int64_t to_ms)
 {
     switch (s->kind) {
-    case SCHEDULE_CRON: return (uint64_t)cron_count(s->cron, s->zone, s->dst, from_ms, to_ms);
-    case SCHEDULE_EVERY: return every_count_to(s, to_ms) - every_count_to(s, from_ms);
-    case SCHEDULE_AT: return at_count_to(s, to_ms) - at_count_to(s, from_ms);
+    case SCHEDULE_CRON:
+        return (uint64_t)cron_count(s->cron, s->zone, s->dst, from_ms, to_ms);
+    case SCHEDULE_EVERY:
+        return every_count_to(s, to_ms) - every_count_to(s, from_ms);
+    case SCHEDULE_AT:
+        return at_count_to(s, to_ms) - at_count_to(s, from_ms);
     case SCHEDULE_MANUAL:
-    case SCHEDULE_DELAY: break;
+    case SCHEDULE_DELAY:
+        break;
     }
     return 0;
 }
@@ -247,14 +266,18 @@ static int at_check(const struct schedule *s, struct error *err)
 static int kind_check(const struct schedule *s, struct error *err)
 {
     switch (s->kind) {
-    case SCHEDULE_EVERY: return interval_check(s->every_ms, "every_ms", err);
-    case SCHEDULE_DELAY: return interval_check(s->delay_ms, "delay_ms", err);
-    case SCHEDULE_AT: return at_check(s, err);
+    case SCHEDULE_EVERY:
+        return interval_check(s->every_ms, "every_ms", err);
+    case SCHEDULE_DELAY:
+        return interval_check(s->delay_ms, "delay_ms", err);
+    case SCHEDULE_AT:
+        return at_check(s, err);
     case SCHEDULE_CRON:
         if (cron_never_fires(s->cron, s->zone, s->dst))
             return error_set_at(err, ERR_INVALID, "cron", "the expression never fires");
         return 0;
-    case SCHEDULE_MANUAL: break;
+    case SCHEDULE_MANUAL:
+        break;
     }
     return 0;
 }

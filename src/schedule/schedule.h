@@ -20,8 +20,8 @@
  * 2199 of the zone's own calendar.
  */
 
-#define SCHEDULE_NEVER INT64_MAX  /* no fire after: what *_next answers */
-#define SCHEDULE_NONE INT64_MIN   /* no fire before: what *_previous answers */
+#define SCHEDULE_NEVER INT64_MAX /* no fire after: what *_next answers */
+#define SCHEDULE_NONE INT64_MIN  /* no fire before: what *_previous answers */
 
 enum schedule_kind { SCHEDULE_MANUAL, SCHEDULE_CRON, SCHEDULE_EVERY, SCHEDULE_DELAY, SCHEDULE_AT };
 
@@ -46,7 +46,8 @@ enum cron_dialect {
  */
 enum dst_rule { DST_ONCE, DST_SKIP, DST_BOTH };
 
-/* Names as in the API and on the command line: "cron", "quartz", "once" …; parse: false if unknown. */
+/* Names as in the API and on the command line: "cron", "quartz", "once"; parse: false if unknown.
+ */
 const char *schedule_kind_name(enum schedule_kind kind);
 const char *cron_dialect_name(enum cron_dialect dialect);
 const char *dst_rule_name(enum dst_rule rule);
@@ -58,21 +59,21 @@ bool dst_rule_parse(struct str name, enum dst_rule *ret_rule);
 
 #define CRON_TEXT_MAX 256 /* bytes of an expression */
 
-/* A compiled expression. No pointers, so it may be copied; the fields are schedule/'s own business. */
+/* A compiled expression. No pointers, so it may be copied; the fields are for schedule/ alone. */
 struct cron {
-    uint64_t seconds, minutes;       /* bit n: n */
-    uint64_t years[4];               /* bit n: 1970 + n */
-    uint64_t nth;                    /* bit 5 * weekday + k - 1: the k-th weekday; 35 + weekday: last */
+    uint64_t seconds, minutes; /* bit n: n */
+    uint64_t years[4];         /* bit n: 1970 + n */
+    uint64_t nth;              /* bit 5 * weekday + k - 1: the k-th weekday; 35 + weekday: last */
     uint32_t hours;
-    uint32_t days;                   /* bit n: day n */
-    uint32_t last_days;              /* bit n: n days before the last (L-n) */
-    uint32_t near_days;              /* bit n: the weekday nearest to day n (nW) */
-    uint32_t near_last_days;         /* bit n: the weekday nearest to L-n (LW, L-nW) */
-    uint16_t months;                 /* bit n: month n */
-    uint16_t year_types;             /* bit 7 * leap + weekday of 1 January: such a year has a day */
-    uint8_t weekdays;                /* bit 0: Sunday */
-    uint8_t dialect;                 /* enum cron_dialect, never CRON_AUTO */
-    uint8_t flags;                   /* CRON_… of schedule/cron-private.h */
+    uint32_t days;           /* bit n: day n */
+    uint32_t last_days;      /* bit n: n days before the last (L-n) */
+    uint32_t near_days;      /* bit n: the weekday nearest to day n (nW) */
+    uint32_t near_last_days; /* bit n: the weekday nearest to L-n (LW, L-nW) */
+    uint16_t months;         /* bit n: month n */
+    uint16_t year_types;     /* bit 7 * leap + weekday of 1 January: such a year has a day */
+    uint8_t weekdays;        /* bit 0: Sunday */
+    uint8_t dialect;         /* enum cron_dialect, never CRON_AUTO */
+    uint8_t flags;           /* CRON_… of schedule/cron-private.h */
 };
 
 /*
@@ -92,7 +93,8 @@ int cron_parse(struct str text, enum cron_dialect dialect, uint64_t seed, struct
 int cron_normalize(struct str text, enum cron_dialect dialect, enum cron_dialect *ret_dialect,
                    struct buf *out, struct error *err);
 
-/* Appends the expression with every H replaced by what it stands for with this seed. Errors as cron_parse. */
+/* Appends the expression with every H replaced by what this seed makes of it. Errors as cron_parse.
+ */
 int cron_resolve(struct str text, enum cron_dialect dialect, uint64_t seed, struct buf *out,
                  struct error *err);
 
@@ -134,7 +136,7 @@ void cron_describe(const struct cron *cron, enum language language, struct buf *
 
 /* Advice about an expression that is valid; text is made with error_text. */
 struct cron_warning {
-    const char *name;  /* stable: "never", "leap_day", "short_months", "every_second" … */
+    const char *name; /* stable: "never", "leap_day", "short_months", "every_second" … */
     struct error text;
 };
 #define CRON_WARNINGS_MAX 8
@@ -153,12 +155,12 @@ struct schedule {
     enum dst_rule dst;
     const struct cron *cron;
     const struct zone *zone;
-    int64_t every_ms, start_ms;         /* EVERY: fires at start + k * every, k >= 0 */
-    int64_t delay_ms;                   /* DELAY: after the end of the run before */
-    const int64_t *at_ms;               /* AT: ascending, no two equal */
+    int64_t every_ms, start_ms; /* EVERY: fires at start + k * every, k >= 0 */
+    int64_t delay_ms;           /* DELAY: after the end of the run before */
+    const int64_t *at_ms;       /* AT: ascending, no two equal */
     size_t at_count;
-    int64_t not_before_ms;              /* first and last instant at which a fire may stand; */
-    int64_t not_after_ms;               /* INT64_MIN and SCHEDULE_NEVER: no limit */
+    int64_t not_before_ms; /* first and last instant at which a fire may stand; */
+    int64_t not_after_ms;  /* INT64_MIN and SCHEDULE_NEVER: no limit */
 };
 
 enum { SCHEDULE_AT_MAX = 1000 };

@@ -51,12 +51,32 @@ struct clock_zone {
 };
 
 static const char *const zone_names[] = {
-    "UTC", "America/New_York", "Europe/London", "Asia/Shanghai", "Australia/Lord_Howe",
-    "Pacific/Chatham", "Antarctica/Troll", "Africa/Casablanca", "Africa/Cairo",
-    "America/Sao_Paulo", "Pacific/Apia", "Asia/Kathmandu", "Pacific/Kwajalein",
-    "Antarctica/Casey", "Africa/Monrovia", "Europe/Dublin", "Antarctica/Vostok",
-    "America/Nuuk", "America/Havana", "America/Asuncion", "Asia/Tehran", "Asia/Gaza",
-    "America/Caracas", "America/Santiago", "Europe/Lisbon", "Asia/Pyongyang",
+    "UTC",
+    "America/New_York",
+    "Europe/London",
+    "Asia/Shanghai",
+    "Australia/Lord_Howe",
+    "Pacific/Chatham",
+    "Antarctica/Troll",
+    "Africa/Casablanca",
+    "Africa/Cairo",
+    "America/Sao_Paulo",
+    "Pacific/Apia",
+    "Asia/Kathmandu",
+    "Pacific/Kwajalein",
+    "Antarctica/Casey",
+    "Africa/Monrovia",
+    "Europe/Dublin",
+    "Antarctica/Vostok",
+    "America/Nuuk",
+    "America/Havana",
+    "America/Asuncion",
+    "Asia/Tehran",
+    "Asia/Gaza",
+    "America/Caracas",
+    "America/Santiago",
+    "Europe/Lisbon",
+    "Asia/Pyongyang",
 };
 enum { ZONES = sizeof zone_names / sizeof *zone_names };
 static struct clock_zone zones[ZONES];
@@ -138,7 +158,7 @@ struct spec {
     bool value[KINDS][64]; /* weekday: 0 Sunday; year: see years */
     bool years[230];
     bool last[31], near[32], near_last[31], nth[7][6], last_weekday[7];
-    bool either;           /* unix: one of the day fields is enough */
+    bool either; /* unix: one of the day fields is enough */
 };
 
 static const int low_of[KINDS] = { 0, 0, 0, 1, 1, 0, 1970 };
@@ -147,8 +167,7 @@ static const char *const month_texts[] = { "JAN", "Feb", "mar", "APR", "MAY", "J
                                            "Jul", "AUG", "SEP", "OCT", "NOV", "DEC" };
 static const char *const weekday_texts[] = { "SUN", "mon", "TUE", "Wed", "THU", "FRI", "SAT" };
 
-static void append(struct spec *s, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+static void append(struct spec *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static void append(struct spec *s, const char *format, ...)
 {
     size_t used = strlen(s->text);
@@ -290,11 +309,26 @@ static void day_rule_write(struct spec *s)
     int n = between(1, 31), k = between(1, s->dialect == CRON_SPRING ? 12 : 30);
 
     switch (pick(s->dialect == CRON_SPRING ? 4 : 5)) {
-    case 0: append(s, "L"); s->last[0] = true; break;
-    case 1: append(s, "L-%d", k); s->last[k] = true; break;
-    case 2: append(s, "LW"); s->near_last[0] = true; break;
-    case 3: append(s, "%dW", n); s->near[n] = true; break;
-    default: append(s, "L-%dW", k); s->near_last[k] = true; break;
+    case 0:
+        append(s, "L");
+        s->last[0] = true;
+        break;
+    case 1:
+        append(s, "L-%d", k);
+        s->last[k] = true;
+        break;
+    case 2:
+        append(s, "LW");
+        s->near_last[0] = true;
+        break;
+    case 3:
+        append(s, "%dW", n);
+        s->near[n] = true;
+        break;
+    default:
+        append(s, "L-%dW", k);
+        s->near_last[k] = true;
+        break;
     }
 }
 
@@ -604,7 +638,8 @@ static int64_t ask_previous(const struct question *q, int64_t before_ms)
 /* next is the same from everywhere between two fires, previous too. */
 static void pair_check(const struct question *q, int64_t a, int64_t b)
 {
-    int64_t inside = a * 1000 + (int64_t)pick(1000) + (int64_t)pick((unsigned)((b - a) % INT32_MAX)) * 1000;
+    int64_t inside =
+        a * 1000 + (int64_t)pick(1000) + (int64_t)pick((unsigned)((b - a) % INT32_MAX)) * 1000;
 
     expect(q, "next", a * 1000, ask_next(q, a * 1000), b * 1000);
     expect(q, "next", b * 1000 - 1, ask_next(q, b * 1000 - 1), b * 1000);

@@ -14,7 +14,9 @@
 
 static void test_every(void **state)
 {
-    const struct schedule s = { .kind = SCHEDULE_EVERY, .every_ms = 1000, .start_ms = 500, NO_WINDOW };
+    const struct schedule s = {
+        .kind = SCHEDULE_EVERY, .every_ms = 1000, .start_ms = 500, NO_WINDOW
+    };
 
     (void)state;
     assert_int_equal(schedule_next(&s, INT64_MIN), 500);
@@ -186,14 +188,10 @@ static void test_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every),
-        cmocka_unit_test(test_every_from_the_ends_of_time),
-        cmocka_unit_test(test_delay),
-        cmocka_unit_test(test_at),
-        cmocka_unit_test(test_manual),
-        cmocka_unit_test(test_cron_in_a_window),
-        cmocka_unit_test(test_check),
-        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_every),  cmocka_unit_test(test_every_from_the_ends_of_time),
+        cmocka_unit_test(test_delay),  cmocka_unit_test(test_at),
+        cmocka_unit_test(test_manual), cmocka_unit_test(test_cron_in_a_window),
+        cmocka_unit_test(test_check),  cmocka_unit_test(test_names),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

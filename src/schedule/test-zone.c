@@ -122,9 +122,20 @@ static void test_rules(void **state)
 static void test_damaged_rules(void **state)
 {
     static const char *const rules[] = {
-        "EST", "E5", "EST5EDT", "EST5EDT,M3.2.0", "EST5EDT,M13.2.0,M11.1.0", "<EST5", "EST25",
-        "EST5EDT,M3.6.0,M11.1.0", "EST5EDT,M3.2.7,M11.1.0", "EST5EDT,J0,J9", "EST5EDT,366,9",
-        "EST5EDT,M3.2.0,M11.1.0x", "EST5EDT,M3.2.0/168,M11.1.0", "EST5:60",
+        "EST",
+        "E5",
+        "EST5EDT",
+        "EST5EDT,M3.2.0",
+        "EST5EDT,M13.2.0,M11.1.0",
+        "<EST5",
+        "EST25",
+        "EST5EDT,M3.6.0,M11.1.0",
+        "EST5EDT,M3.2.7,M11.1.0",
+        "EST5EDT,J0,J9",
+        "EST5EDT,366,9",
+        "EST5EDT,M3.2.0,M11.1.0x",
+        "EST5EDT,M3.2.0/168,M11.1.0",
+        "EST5:60",
     };
 
     (void)state;
@@ -168,8 +179,18 @@ static void test_damaged_files(void **state)
 static void test_unknown(void **state)
 {
     static const char *const names[] = {
-        "Asia/Nowhere", "", "/etc/passwd", "../../../etc/passwd", "Asia", "zone.tab", "right/UTC",
-        "Asia/Shang hai", "Asia/Shanghai\n", "./UTC", "tzdata.zi", "Asia//..//Tokyo",
+        "Asia/Nowhere",
+        "",
+        "/etc/passwd",
+        "../../../etc/passwd",
+        "Asia",
+        "zone.tab",
+        "right/UTC",
+        "Asia/Shang hai",
+        "Asia/Shanghai\n",
+        "./UTC",
+        "tzdata.zi",
+        "Asia//..//Tokyo",
         "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
     };
 
@@ -190,7 +211,8 @@ static void test_hint(void **state)
 
     (void)state;
     assert_int_equal(zone_load("Asia/Beijing", &zone, &err), -1);
-    assert_string_equal(error_english(&err), "unknown time zone \"Asia/Beijing\"; write Asia/Shanghai");
+    assert_string_equal(error_english(&err),
+                        "unknown time zone \"Asia/Beijing\"; write Asia/Shanghai");
 }
 
 static void test_utc(void **state)
@@ -358,16 +380,11 @@ static void test_set_reload_damaged(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rules),
-        cmocka_unit_test(test_damaged_rules),
-        cmocka_unit_test(test_damaged_files),
-        cmocka_unit_test(test_unknown),
-        cmocka_unit_test(test_hint),
-        cmocka_unit_test(test_utc),
-        cmocka_unit_test(test_all_zones),
-        cmocka_unit_test(test_set_shares),
-        cmocka_unit_test(test_set_reload),
-        cmocka_unit_test(test_set_reload_damaged),
+        cmocka_unit_test(test_rules),         cmocka_unit_test(test_damaged_rules),
+        cmocka_unit_test(test_damaged_files), cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_hint),          cmocka_unit_test(test_utc),
+        cmocka_unit_test(test_all_zones),     cmocka_unit_test(test_set_shares),
+        cmocka_unit_test(test_set_reload),    cmocka_unit_test(test_set_reload_damaged),
     };
 
     return cmocka_run_group_tests(tests, folder_new, folder_remove);

@@ -13,11 +13,16 @@
 static const struct {
     const char *wrong, *right;
 } hints[] = {
-    { "Asia/Beijing", "Asia/Shanghai" }, { "Beijing", "Asia/Shanghai" },
-    { "China", "Asia/Shanghai" },        { "CST", "Asia/Shanghai" },
-    { "GMT+8", "Asia/Shanghai" },        { "UTC+8", "Asia/Shanghai" },
-    { "+08:00", "Asia/Shanghai" },       { "IST", "Asia/Kolkata" },
-    { "JST", "Asia/Tokyo" },             { "PST", "America/Los_Angeles" },
+    { "Asia/Beijing", "Asia/Shanghai" },
+    { "Beijing", "Asia/Shanghai" },
+    { "China", "Asia/Shanghai" },
+    { "CST", "Asia/Shanghai" },
+    { "GMT+8", "Asia/Shanghai" },
+    { "UTC+8", "Asia/Shanghai" },
+    { "+08:00", "Asia/Shanghai" },
+    { "IST", "Asia/Kolkata" },
+    { "JST", "Asia/Tokyo" },
+    { "PST", "America/Los_Angeles" },
     { "Z", "UTC" },
 };
 
@@ -90,7 +95,8 @@ bool zone_file_stamp(const char *folder, const char *name, struct zone_stamp *re
     struct stat st;
 
     if (snprintf(path, sizeof path, "%s/%s", folder ? folder : ZONE_FOLDER, name) >=
-            (int)sizeof path || stat(path, &st) < 0)
+            (int)sizeof path ||
+        stat(path, &st) < 0)
         return false;
     *ret_stamp = (struct zone_stamp){ (int64_t)st.st_ino, st.st_size, st.st_mtim.tv_sec,
                                       st.st_mtim.tv_nsec };

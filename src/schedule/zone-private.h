@@ -6,19 +6,19 @@
 
 /* Time in seconds since 1970 UTC. One segment ends where the next begins. */
 struct zone_segment {
-    int64_t from;    /* the first: INT64_MIN; the sentinel behind the last: INT64_MAX */
-    int32_t offset;  /* seconds east of UTC */
-    int32_t before;  /* offset of the segment before it; the first: its own */
+    int64_t from;   /* the first: INT64_MIN; the sentinel behind the last: INT64_MAX */
+    int32_t offset; /* seconds east of UTC */
+    int32_t before; /* offset of the segment before it; the first: its own */
 };
 
 enum {
     ZONE_NAME_MAX = 63,
     ZONE_SEGMENTS_MAX = 4000,
-    ZONE_BUCKET_SHIFT = 24,  /* 194 days: no more than a few segments begin in one */
+    ZONE_BUCKET_SHIFT = 24, /* 194 days: no more than a few segments begin in one */
     ZONE_BUCKETS = 434,
     ZONE_OFFSET_MAX = 26 * 3600,
 };
-/* Segments cover this span, two days more than the years of schedules; times outside are clamped. */
+/* What segments cover: the years of schedules and two days more. Times outside are clamped. */
 #define ZONE_BEGIN (INT64_C(-2) * 86400)
 #define ZONE_END (INT64_C(84008) * 86400)
 
@@ -26,13 +26,13 @@ struct zone {
     int refs;
     char name[ZONE_NAME_MAX + 1];
     size_t count;
-    const struct zone_segment *segments;   /* count, and the sentinel */
-    uint16_t buckets[ZONE_BUCKETS];        /* segment that holds the beginning of the bucket */
+    const struct zone_segment *segments; /* count, and the sentinel */
+    uint16_t buckets[ZONE_BUCKETS];      /* segment that holds the beginning of the bucket */
 };
 
 /* Segments in the making, in order of time. */
 struct zone_builder {
-    int32_t first;  /* offset before the first change */
+    int32_t first; /* offset before the first change */
     size_t count;
     bool overflow;
     struct {

@@ -60,7 +60,8 @@ static bool name_read(struct str *rest)
         }
         return char_read(rest, '>');
     }
-    for (; rest->size && ((rest->bytes[0] | 0x20) >= 'a' && (rest->bytes[0] | 0x20) <= 'z'); size++) {
+    for (; rest->size && ((rest->bytes[0] | 0x20) >= 'a' && (rest->bytes[0] | 0x20) <= 'z');
+         size++) {
         rest->bytes++;
         rest->size--;
     }

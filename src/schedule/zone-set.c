@@ -14,7 +14,7 @@ struct zone_entry {
 };
 
 struct zone_set {
-    char *folder; /* NULL: the system's */
+    char *folder;       /* NULL: the system's */
     struct map entries; /* name → struct zone_entry */
 };
 
@@ -77,8 +77,7 @@ static int entry_load(const struct zone_set *set, const char *name, struct zone_
     return 0;
 }
 
-int zone_set_find(struct zone_set *set, const char *name, struct zone **ret_zone,
-                  struct error *err)
+int zone_set_find(struct zone_set *set, const char *name, struct zone **ret_zone, struct error *err)
 {
     struct zone_entry *entry = map_get_text(&set->entries, name), loaded;
 
@@ -106,8 +105,7 @@ static bool entry_reload(const struct zone_set *set, struct zone_entry *entry)
     struct zone_stamp stamp;
 
     if (!zone_file_stamp(set->folder, entry->zone->name, &stamp) ||
-        stamp_equal(&stamp, &entry->stamp) ||
-        entry_load(set, entry->zone->name, &loaded, NULL) < 0)
+        stamp_equal(&stamp, &entry->stamp) || entry_load(set, entry->zone->name, &loaded, NULL) < 0)
         return false;
     entry->stamp = loaded.stamp;
     if (zone_same_rules(loaded.zone, entry->zone)) {
