@@ -359,6 +359,8 @@ static void lane_done(struct db_lane *lane)
     free(lane->workers);
 }
 
+enum { CLOSE_ROUNDS_MAX = 100 };
+
 void db_close(struct db **db_pointer)
 {
     struct db *db = TAKE(*db_pointer);
@@ -370,7 +372,9 @@ void db_close(struct db **db_pointer)
     if (db->done_event)
         event_free(db->done_event);
     if (db->done_fd >= 0) {
-        done_run_all(db);
+        /* who is answered may ask once more, and is answered too; who never stops is cut off */
+        for (int round = 0; round < CLOSE_ROUNDS_MAX && !list_empty(&db->done_tasks); round++)
+            done_run_all(db);
         close(db->done_fd);
     }
     for (size_t i = 0; i < db->lane_count; i++)
