@@ -73,7 +73,8 @@ class Server:
         return {"user": self.user.pw_uid, "group": self.user.pw_gid, "extra_groups": []}
 
     def _environment(self):
-        return {**os.environ, "HOME": str(self.folder), "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+        return {**os.environ, "HOME": str(self.folder), "TMPDIR": str(self.folder),
+                "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 
     def _run(self, *command):
         done = subprocess.run([str(c) for c in command], cwd=self.folder, stdout=subprocess.PIPE,
@@ -93,6 +94,8 @@ class Server:
             try:
                 self.connect().close()
                 return
+            except ImportError:  # waiting will not bring it
+                raise
             except Exception:
                 if self.process.poll() is not None or time.monotonic() > end:
                     raise RuntimeError(f"{type(self).__name__} did not start:\n"

@@ -231,7 +231,7 @@ static const char session_sql[] =
     "SET default_transaction_isolation = 'read committed'; SET statement_timeout = 0;"
     "SET idle_in_transaction_session_timeout = '300s'; SET tcp_keepalives_idle = 5;"
     "SET tcp_keepalives_interval = 3; SET tcp_keepalives_count = 3;"
-    "SET standard_conforming_strings = on;"
+    "SET standard_conforming_strings = on; SET jit = off;"
     "SELECT pg_is_in_recovery() OR current_setting('default_transaction_read_only') = 'on',"
     " current_setting('fsync') = 'on' AND current_setting('full_page_writes') = 'on',"
     " current_setting('synchronous_commit') <> 'off', pg_encoding_to_char(encoding) = 'UTF8'"

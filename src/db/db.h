@@ -191,7 +191,8 @@ int64_t db_now_ms(struct db_tx *tx);
  * backend: $ID (64-bit key type), $INT (64-bit), $SERIAL (32-bit primary key given by the
  * database), $KEY(n) (indexable text of n characters, compared by bytes), $TEXT, $BLOB,
  * $TABLE_OPTIONS (after the last parenthesis), $DAY_PARTITION (after $TABLE_OPTIONS: the table is
- * split by its column `day` on servers; then every unique key must hold `day`, and there are no
+ * split by its column `day` on servers; then every unique key must hold `day` — last: PostgreSQL
+ * knows nothing of a new day's rows and may take any index that begins with it — and there are no
  * foreign keys to or from the table). n of $KEY is 1 to 768. Flags are $INT. On SQLite tables are
  * STRICT. Migrations run in order, each in one transaction where the backend can (MySQL commits at
  * each CREATE: there it goes on where it ended), under a lock that lets one node at a time migrate;
