@@ -37,11 +37,33 @@ static const char *kind_of(struct cli *cli, const struct json_node *object)
     return "";
 }
 
+static const char *span_member(struct cli *cli, const struct json_node *of, const char *name)
+{
+    int64_t ms;
+
+    return number_parse(str_of(json_member_text(of, name, cli->arena)), 0, INT64_MAX, &ms)
+               ? duration_for_people(cli->arena, ms)
+               : "?";
+}
+
+/* When it fires, in words: the server's for cron expressions. */
 static const char *schedule_text(struct cli *cli, const struct json_node *job)
 {
+    const struct json_node *schedule = json_member_find(job, "schedule"), *part;
     const char *text = json_member_text(job, "schedule_text", cli->arena);
 
-    return *text ? text : kind_of(cli, json_member_find(job, "schedule"));
+    if (*text)
+        return text;
+    if ((part = json_member_find(schedule, "every")))
+        return arena_printf(cli->arena, "every %s", span_member(cli, part, "interval_ms"));
+    if ((part = json_member_find(schedule, "delay")))
+        return arena_printf(cli->arena, "%s after the last end",
+                            span_member(cli, part, "delay_ms"));
+    if ((part = json_member_find(schedule, "at")))
+        return arena_printf(cli->arena, "at %u given times",
+                            json_member_find(part, "times") ? json_member_find(part, "times")->count
+                                                            : 0);
+    return kind_of(cli, schedule);
 }
 
 static const char *group_name(struct cli *cli, const struct json_node *job)
@@ -94,19 +116,26 @@ static void job_print(struct cli *cli, const struct json_node *job)
     facts_print(facts, sizeof(facts) / sizeof(*facts));
 }
 
-/* Prints an answer that is a job: whole for programs, as given for people. */
+/* Prints an answer that is a job: whole for programs, else a sentence. */
 static int job_answer_print(struct cli *cli, const struct client_answer *answer, const char *what)
 {
-    if (cli_has(cli, "json"))
+    const char *until = time_text_for_people(
+        cli->arena, json_member_text(answer->json, "paused_until", cli->arena));
+    const char *next = time_text_for_people(
+        cli->arena, json_member_text(answer->json, "next_fire_at", cli->arena));
+
+    if (cli_has(cli, "json")) {
         printf("%s\n", answer->text);
-    else if (what)
-        printf("%s %s (id %s)%s%s\n", what, group_name(cli, answer->json),
-               json_member_text(answer->json, "id", cli->arena),
-               *json_member_text(answer->json, "next_fire_at", cli->arena) ? ", next fire " : "",
-               time_text_for_people(cli->arena, json_member_text(answer->json, "next_fire_at",
-                                                                 cli->arena)));
+        return EXIT_OK;
+    }
+    printf("%s %s (id %s)", what, group_name(cli, answer->json),
+           json_member_text(answer->json, "id", cli->arena));
+    if (strcmp(until, "never") == 0)
+        printf(" until somebody resumes it\n");
+    else if (*until)
+        printf(" until %s\n", until);
     else
-        job_print(cli, answer->json);
+        printf("%s%s\n", *next ? ", next fire " : "", next);
     return EXIT_OK;
 }
 
@@ -417,7 +446,7 @@ static int job_run(struct cli *cli)
 
 static const struct cli_option fires_options[] = {
     { "from", 0, "TIME", "begin there (default now)", NULL },
-    { "to", 0, "TIME", "end there", NULL },
+    { "to", 0, "TIME", "end there (default: the end of the calendar)", NULL },
     { "number", 'n', "N", "at most N fires (default 10)", NULL },
     { 0 },
 };
@@ -435,6 +464,8 @@ static int job_fires(struct cli *cli)
     buf_init(&path, PATH_BYTES);
     buf_printf(&path, "/api/v1/jobs/%s/fires", id);
     query_add(&path, "limit", number ? number : "10");
+    if (!cli_has(cli, "to"))
+        query_add(&path, "to", "2199-12-31T23:59:59Z"); /* the server looks one week ahead */
     result = query_times_add(cli, &path, &err);
     if (result == 0)
         result = client_get(cli, buf_text(&path), &answer, &err);
@@ -478,7 +509,7 @@ static const struct subcommand subcommands[] = {
       "  belfry job show nightly-sync\n"
       "  belfry job show 7 --json > job.json\n", false },
     { "create", "[JOB]", "make a job", job_body_options, job_create,
-      "  belfry job create hello --every 10s --script 'echo hello at ${fire_time}'\n"
+      "  belfry job create hello --every 10s --script 'echo hello at $BELFRY_FIRE_TIME'\n"
       "  belfry job create fund/nightly-sync --cron '0 2 * * *' --zone Asia/Shanghai \\\n"
       "      --http http://127.0.0.1:9000/sync --retries 3 --timeout 5m\n"
       "  belfry job create -f job.json\n", false },

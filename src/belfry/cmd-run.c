@@ -1,10 +1,10 @@
 #include "belfry/command.h"
 
+#include "base/clock.h"
 #include "belfry/client.h"
 #include "belfry/job-find.h"
 #include "belfry/run-print.h"
 #include "belfry/table.h"
-#include "http/http-server.h"
 #include "json/json.h"
 
 #include <stdio.h>
@@ -21,7 +21,7 @@ static const struct cli_option list_options[] = {
       "PLANNED|WAITING|READY|DISPATCHED|RUNNING|RETRY_WAIT|SUCCEEDED|FAILED|TIMED_OUT|CANCELLED|"
       "SKIPPED|SHED|UNKNOWN" },
     { "from", 0, "TIME", "only fires from then on", NULL },
-    { "to", 0, "TIME", "only fires before that", NULL },
+    { "to", 0, "TIME", "only fires before that (default now, so nothing that is only planned)", NULL },
     { "limit", 'n', "N", "at most N runs (default 20)", NULL },
     { 0 },
 };
@@ -29,6 +29,7 @@ static const struct cli_option list_options[] = {
 static int list_path(struct cli *cli, struct buf *path, struct error *err)
 {
     const char *job = cli_option(cli, "job"), *id = NULL;
+    char now[TIME_TEXT_SIZE];
 
     if (job && job_id_find(cli, job, &id, err) < 0)
         return -1;
@@ -36,6 +37,8 @@ static int list_path(struct cli *cli, struct buf *path, struct error *err)
     query_add(path, "job", id);
     query_add(path, "group", cli_option(cli, "group"));
     query_add(path, "state", cli_option(cli, "state"));
+    if (!cli_has(cli, "to") && !cli_has(cli, "state"))
+        query_add(path, "to", time_format_utc(clock_wall_ms() + 1, now));
     return query_times_add(cli, path, err);
 }
 
@@ -143,26 +146,26 @@ static void run_print(struct cli *cli, const struct json_node *run)
     notes_print(cli, run);
 }
 
-static const char *run_path(struct cli *cli, const char *rest)
+/* The URL of the run that the command line names, and rest behind it. NULL: that is no run. */
+static const char *run_path(struct cli *cli, const char *rest, struct error *err)
 {
-    struct buf path;
-    const char *text;
+    const char *id = cli_arg(cli, 0);
 
-    buf_init(&path, PATH_BYTES);
-    buf_add_text(&path, "/api/v1/runs/");
-    percent_encode(&path, str_of(cli_arg(cli, 0)));
-    buf_add_text(&path, rest);
-    text = arena_strdup(cli->arena, buf_text(&path));
-    buf_done(&path);
-    return text;
+    if (!is_number(id)) {
+        error_set(err, ERR_INVALID, "RUN is the number that `belfry run list` shows, not \"%s\"",
+                  id);
+        return NULL;
+    }
+    return arena_printf(cli->arena, "/api/v1/runs/%s%s", id, rest);
 }
 
 static int run_show(struct cli *cli)
 {
     struct client_answer answer;
     struct error err = { 0 };
+    const char *path = run_path(cli, "", &err);
 
-    if (client_get(cli, run_path(cli, ""), &answer, &err) < 0)
+    if (!path || client_get(cli, path, &answer, &err) < 0)
         return cli_fail(cli, &err);
     if (cli_has(cli, "json"))
         printf("%s\n", answer.text);
@@ -185,10 +188,13 @@ static int run_stop(struct cli *cli)
     const struct json_node *run;
     struct client_answer answer;
     struct error err = { 0 };
+    const char *path = run_path(cli, "/stop", &err);
     struct json_writer w;
     struct buf body;
     int result;
 
+    if (!path)
+        return cli_fail(cli, &err);
     buf_init(&body, BODY_BYTES);
     json_begin(&w, &body);
     json_object(&w);
@@ -197,7 +203,7 @@ static int run_stop(struct cli *cli)
         json_text(&w, reason);
     }
     json_object_end(&w);
-    result = client_post(cli, "POST", run_path(cli, "/stop"), buf_text(&body), &answer, &err);
+    result = client_post(cli, "POST", path, buf_text(&body), &answer, &err);
     buf_done(&body);
     if (result < 0)
         return cli_fail(cli, &err);
@@ -219,8 +225,9 @@ static int run_rerun(struct cli *cli)
 {
     struct client_answer answer;
     struct error err = { 0 };
+    const char *path = run_path(cli, "/rerun", &err);
 
-    if (client_post(cli, "POST", run_path(cli, "/rerun"), NULL, &answer, &err) < 0)
+    if (!path || client_post(cli, "POST", path, NULL, &answer, &err) < 0)
         return cli_fail(cli, &err);
     if (cli_has(cli, "json"))
         printf("%s\n", answer.text);
@@ -239,7 +246,8 @@ static const struct cli_option log_options[] = {
 };
 
 /* One page of lines; *ret_next is the line to go on with, 0 at the end of what there is. */
-static int log_page(struct cli *cli, int64_t from, int64_t *ret_next, struct error *err)
+static int log_page(struct cli *cli, const char *log_path, int64_t from, int64_t *ret_next,
+                    struct error *err)
 {
     const struct json_node *items;
     struct client_answer answer;
@@ -248,7 +256,7 @@ static int log_page(struct cli *cli, int64_t from, int64_t *ret_next, struct err
     int result;
 
     buf_init(&path, PATH_BYTES);
-    buf_add_text(&path, run_path(cli, "/log"));
+    buf_add_text(&path, log_path);
     query_add(&path, "attempt", cli_option(cli, "attempt"));
     query_add(&path, "search", cli_option(cli, "search"));
     query_add(&path, "from_line", arena_printf(cli->arena, "%lld", (long long)from));
@@ -273,13 +281,16 @@ static int log_page(struct cli *cli, int64_t from, int64_t *ret_next, struct err
 static int run_log(struct cli *cli)
 {
     struct error err = { 0 };
+    const char *path = run_path(cli, "/log", &err);
 
+    if (!path)
+        return cli_fail(cli, &err);
     if (cli_has(cli, "follow"))
         return run_log_follow(cli, cli_arg(cli, 0), cli_option(cli, "attempt"), &err) < 0
                    ? cli_fail(cli, &err)
                    : EXIT_OK;
     for (int64_t line = 1; line;) {
-        if (log_page(cli, line, &line, &err) < 0)
+        if (log_page(cli, path, line, &line, &err) < 0)
             return cli_fail(cli, &err);
         if (cli_has(cli, "search"))
             break; /* found lines have gaps: the page is all there is */

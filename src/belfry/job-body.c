@@ -42,8 +42,8 @@ const struct cli_option job_body_options[] = {
 
 /* What the server writes and refuses to be told. */
 static const char *const answer_members[] = {
-    "id", "version", "schedule_version", "next_fire_at", "paused_until", "created_at", "updated_at",
-    "created_by", "schedule_text", NULL,
+    "id",           "version",    "schedule_version", "next_fire_at",  "paused_at",
+    "paused_until", "created_at", "updated_at",       "created_by",    "schedule_text", NULL,
 };
 
 bool job_body_has_options(const struct cli *cli)

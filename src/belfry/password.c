@@ -45,10 +45,11 @@ static int terminal_read(int tty, const char *prompt, char *line)
         return -1;
     quiet = old;
     quiet.c_lflag &= ~(tcflag_t)ECHO;
-    dprintf(tty, "%s: ", prompt);
+    /* Quiet before it asks: what is typed at once must neither show nor be thrown away. */
     tcsetattr(tty, TCSAFLUSH, &quiet);
+    dprintf(tty, "%s: ", prompt);
     result = line_read(tty, line, PASSWORD_MAX);
-    tcsetattr(tty, TCSAFLUSH, &old);
+    tcsetattr(tty, TCSADRAIN, &old);
     dprintf(tty, "\n");
     return result;
 }

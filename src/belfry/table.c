@@ -232,6 +232,9 @@ void facts_print(const char *const (*facts)[2], size_t count)
 
 /* --- times ---------------------------------------------------------------------------------- */
 
+/* The server's last time, 2199-12-31T23:59:59Z, and the second after it: it stands for no end. */
+#define NEVER_MS INT64_C(7258118399000)
+
 const char *time_for_people(struct arena *arena, int64_t time_ms)
 {
     time_t seconds = (time_t)(time_ms / 1000);
@@ -240,6 +243,8 @@ const char *time_for_people(struct arena *arena, int64_t time_ms)
 
     if (time_ms == 0)
         return "";
+    if (time_ms >= NEVER_MS)
+        return "never";
     localtime_r(&seconds, &tm);
     time_format(time_ms, (int)tm.tm_gmtoff, text);
     text[10] = ' ';

@@ -33,7 +33,8 @@ size_t text_width(const char *text);
 /* Copies the text with control characters (but '\n' where lines) replaced by '?'. */
 void text_clean(struct buf *out, const char *text, bool lines);
 
-/* "2026-11-25 09:30:00.250+08:00" in the user's zone; "" for 0. In arena. */
+/* "2026-11-25 09:30:00.250+08:00" in the user's zone; "" for 0, "never" for the end of time.
+ * In arena. */
 const char *time_for_people(struct arena *arena, int64_t time_ms);
 /* The same of a time as the server writes it; "" for "". */
 const char *time_text_for_people(struct arena *arena, const char *text);
