@@ -185,6 +185,7 @@ static void gateway_metrics(void *state, struct buf *out)
 
 const struct service gateway_service = {
     .name = "gateway",
+    .opens_listener = true,
     .start = gateway_start,
     .metrics = gateway_metrics,
     .drain = gateway_drain,

@@ -152,10 +152,12 @@ void call_send(struct node *node, const struct call_type *type, const char *inst
     struct frame *frame = frame_of(node);
     struct running *running = frame_running(frame, type->service);
 
-    if (running && is_here(frame, instance))
+    bool here = running && is_here(frame, instance);
+
+    if (here && running->started)
         call_send_local(frame, running, type, request, done, ctx);
-    else
-        call_send_remote(frame, type, instance, request, done, ctx);
+    else /* one that is here but has not started yet is not known as an instance either */
+        call_send_remote(frame, type, here ? "local" : instance, request, done, ctx);
 }
 
 size_t call_instances(struct node *node, const char *service, struct arena *arena,

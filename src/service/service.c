@@ -6,25 +6,31 @@
 #include <sodium.h>
 #include <sys/stat.h>
 
-static int service_start(struct frame *frame, struct running *running, struct error *err)
+static int services_start(struct frame *frame, bool listeners, struct error *err)
 {
-    if (running->service->start && running->service->start(&frame->node, &running->state, err) < 0)
-        return -1;
-    running->started = true;
+    for (size_t i = 0; i < frame->running_count; i++) {
+        struct running *running = &frame->running[i];
+        const struct service *service = running->service;
+        if (service->opens_listener != listeners)
+            continue;
+        if (service->start && service->start(&frame->node, &running->state, err) < 0)
+            return -1;
+        running->started = true;
+    }
     return 0;
 }
 
 /* 0 all started; 1 stopped by a signal meanwhile; -1 with err. */
 static int frame_start(struct frame *frame, struct error *err)
 {
-    if (internal_open(frame, err) < 0 || metrics_open(frame, err) < 0)
+    if (internal_open(frame, err) < 0 || metrics_open(frame, err) < 0 ||
+        services_start(frame, true, err) < 0)
         return -1;
     int rc = store_start(frame, err);
-
-    for (size_t i = 0; rc == 0 && i < frame->running_count; i++)
-        rc = service_start(frame, &frame->running[i], err);
     if (rc != 0)
         return rc;
+    if (services_start(frame, false, err) < 0)
+        return -1;
     frame->ready = true;
     if (frame_is_apart(frame) && frame->setup->hooks)
         frame->enrolment = enrolment_new(frame);
@@ -42,7 +48,9 @@ static void frame_stop(struct frame *frame)
     remote_calls_abandon(frame);
     calls_abandon(frame);
     enrolment_free(&frame->enrolment);
-    db_close(&frame->node.db);
+    struct db *db = frame->node.db; /* node.db stays good for those that are answered now */
+    db_close(&db);
+    frame->node.db = NULL;
     for (size_t i = frame->running_count; i-- > 0;) {
         struct running *running = &frame->running[i];
         if (running->started && running->service->free)

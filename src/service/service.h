@@ -59,6 +59,9 @@ struct service {
     const struct db_migration *migrations;
     size_t migration_count;
     bool needs_db, needs_launcher;
+    /* Takes requests from outside: started before the store is there and all others, so that a
+     * port in use is noticed before anything has happened, and health is answered meanwhile. */
+    bool opens_listener;
     /* Errors stop the process with one clear line. state goes to handlers and the rest. */
     int (*start)(struct node *node, void **ret_state, struct error *err);
     /* 0 ready; -1 says what it waits for. NULL: always. */
