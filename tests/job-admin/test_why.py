@@ -225,7 +225,8 @@ def test_no_slot(far_end):
 
 
 def test_no_executor(far_end):
-    with Belfry(services=("gateway", "auth", "job-admin")) as belfry:
+    with Belfry(services=("gateway", "auth", "job-admin"),
+                settings={"cluster.join_key": "k" * 40}) as belfry:
         job = belfry.job("no-executor", http_task(far_end), start_deadline_ms=500)
         ended(belfry, job, "SHED", "no_executor")
 
