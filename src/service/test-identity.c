@@ -84,7 +84,8 @@ static void test_signed_claims_come_back(void **state)
     (void)state;
     struct grant grants[] = { { 0, ROLE_VIEWER }, { 17, ROLE_DEVELOPER } };
     struct principal principal = { .kind = PRINCIPAL_KEY, .id = 5, .name = name,
-                                   .grants = grants, .grant_count = 2, .browser = true };
+                                   .grants = grants, .grant_count = 2, .browser = true,
+                                   .user_id = 9, .session_id = 31 };
     struct claims claims = plain, *back;
     struct arena *arena = arena_new();
     struct error err;
@@ -104,6 +105,8 @@ static void test_signed_claims_come_back(void **state)
     assert_int_equal(back->principal->grants[1].group_id, 17);
     assert_int_equal(back->principal->grants[1].role, ROLE_DEVELOPER);
     assert_true(back->principal->browser);
+    assert_int_equal(back->principal->user_id, 9);
+    assert_int_equal(back->principal->session_id, 31);
     assert_int_equal(identity_check(back, "job-admin", "POST", str_of(plain.target), STR("{}"),
                                     now_ms, &err),
                      0);
