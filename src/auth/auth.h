@@ -42,6 +42,7 @@ struct work {
     bool changes_rights;           /* auth_changed once it is stored */
     struct admin_group_found *groups; /* group-names.h */
     size_t group_count;
+    const struct error *groups_error; /* why there are none */
 };
 
 /* A zeroed struct whose first member is the work of this request. */

@@ -30,7 +30,8 @@ static void on_names(void *ctx, const void *answer, bool sent, const struct erro
 
     (void)sent;
     if (err) {
-        request_fail(work->request, err);
+        work->groups_error = arena_copy(work->arena, err, sizeof *err);
+        question->next(work);
         return;
     }
     work->groups = ARENA_ARRAY(work->arena, struct admin_group_found, groups->group_count + 1);
@@ -78,6 +79,10 @@ static int grant_read(const struct work *work, const struct role_grant *in, size
     int32_t id = group_id(work, in->group);
 
     snprintf(path, sizeof path, "grants[%zu].group", index);
+    if (id < 0 && work->groups_error) {
+        *err = *work->groups_error;
+        return -1;
+    }
     if (id < 0)
         return error_set_at(err, ERR_INVALID, path, "there is no group \"%s\"", in->group);
     for (size_t i = 0; i < index; i++)

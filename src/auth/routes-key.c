@@ -140,7 +140,6 @@ static void key_answer(struct key_work *w, int status)
 
     if (w->token[0])
         view->secret = w->token;
-    request_header(w->work.request, "Cache-Control", "no-store");
     request_answer(w->work.request, status, &key_table, view);
     sodium_memzero(w->token, sizeof w->token);
 }

@@ -223,7 +223,6 @@ static void session_answer(struct sign_in *s, int status)
     request_header(work->request, "Set-Cookie",
                    session_cookie(work->arena, s->cookie_name, s->token,
                                   work->auth->session_lifetime_ms));
-    request_header(work->request, "Cache-Control", "no-store");
     request_answer(work->request, status, &session_table, &view);
     sodium_memzero(s->token, sizeof s->token);
 }
@@ -458,7 +457,6 @@ static void show_answer(struct work *work)
         token_csrf(session->token_hash, csrf);
         view.csrf = csrf;
     }
-    request_header(work->request, "Cache-Control", "no-store");
     request_answer(work->request, 200, &session_table, &view);
 }
 
