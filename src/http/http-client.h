@@ -55,6 +55,7 @@ struct http_call_request {
     bool decompress;              /* accept gzip; response_max counts decoded bytes */
     bool resend_stale;            /* may go out again on a new connection when a kept one was dead:
                                      for calls that do no harm twice */
+    bool fresh_connection;        /* on a connection of its own, so that no kept one can be dead */
 };
 
 /* Why a call had no answer: closed list, kept in runs as cause. */

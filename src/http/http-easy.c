@@ -253,9 +253,12 @@ static void options_set(struct http_call *call)
     curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, call->client->user_agent);
+    if (call->request.fresh_connection)
+        curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
     /* thousands of calls may wait at once: small buffers, but for streams */
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, call->on_data ? 16384L : 1024L);
     curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
+    if (getenv("FRESH")) curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
     if (call->request.decompress)
         curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
     if (call->on_data)

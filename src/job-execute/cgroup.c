@@ -175,6 +175,27 @@ static bool base_v2(struct cgroup_base *base, int serving)
     return true;
 }
 
+static void folder_remove(const char *path)
+{
+    /* A group is busy for a moment after its last process has been reaped. */
+    for (int i = 0; rmdir(path) < 0 && errno == EBUSY && i < 50; i++)
+        poll(NULL, 0, 2);
+}
+
+/* With the groups in it: those of supervisors that were killed. */
+static void base_remove(const char *path)
+{
+    DIR *folder = opendir(path);
+    const struct dirent *entry;
+
+    while (folder && (entry = readdir(folder)))
+        if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
+            unlinkat(dirfd(folder), entry->d_name, AT_REMOVEDIR);
+    if (folder)
+        closedir(folder);
+    folder_remove(path);
+}
+
 /* What launchers that were killed have left. */
 static void stale_remove(const char *own)
 {
@@ -189,7 +210,7 @@ static void stale_remove(const char *own)
             kill((pid_t)pid, 0) == 0 || errno != ESRCH)
             continue;
         snprintf(path, sizeof path, "%s/%s", own, entry->d_name);
-        rmdir(path);
+        base_remove(path);
     }
     if (folder)
         closedir(folder);
@@ -222,9 +243,9 @@ void cgroup_base_init(struct cgroup_base *base, int serving)
 void cgroup_base_done(struct cgroup_base *base)
 {
     if (base->version)
-        rmdir(base->memory);
+        base_remove(base->memory);
     if (base->version == 1)
-        rmdir(base->pids);
+        base_remove(base->pids);
 }
 
 /* --- one group ----------------------------------------------------------------------------------------------- */
@@ -310,13 +331,6 @@ int cgroup_members(const struct cgroup *cgroup, bool end)
         at = next;
     }
     return count;
-}
-
-static void folder_remove(const char *path)
-{
-    /* A group is busy for a moment after its last process has been reaped. */
-    for (int i = 0; rmdir(path) < 0 && errno == EBUSY && i < 50; i++)
-        poll(NULL, 0, 2);
 }
 
 void cgroup_remove(struct cgroup *cgroup)

@@ -30,6 +30,12 @@ struct http_attempt {
     struct http_call *call;
 };
 
+/* Asking again changes nothing at the far end (RFC 9110 9.2.1). */
+static bool method_safe(const char *method)
+{
+    return !strcmp(method, "GET") || !strcmp(method, "HEAD") || !strcmp(method, "OPTIONS");
+}
+
 /* --- request ------------------------------------------------------------------------------------------- */
 
 struct building {
@@ -130,6 +136,10 @@ static int request_build(struct building *b, const struct attempt *attempt, stru
     b->request.response_max = (size_t)task->response_max;
     b->request.redirects_max = (unsigned)task->redirects;
     b->request.decompress = true;
+    /* A kept connection may have died unnoticed, and then nobody knows whether the far end got the
+     * request: safe ones go out again, others get a connection of their own. */
+    b->request.resend_stale = method_safe(task->method) && !attempt->run->at_most_once;
+    b->request.fresh_connection = !b->request.resend_stale;
     return 0;
 }
 

@@ -214,7 +214,8 @@ void test_launcher_start(void)
         fail_msg("%s", error_english(&err));
 }
 
-void test_node_start(struct test_node *test, const char *settings, const char *data_dir)
+static void node_start(struct test_node *test, const char *settings, const char *data_dir,
+                       struct egress *egress)
 {
     struct error err = { 0 };
 
@@ -234,11 +235,21 @@ void test_node_start(struct test_node *test, const char *settings, const char *d
     }
     test->node = (struct node){
         .base = test->base, .config = test->config, .launcher = launcher, .name = "test",
-        .url = "local", .data_dir = test->data_dir,
+        .url = "local", .data_dir = test->data_dir, .egress = egress,
     };
     random_hex(test->node.incarnation);
     if (execute_new(&test->node, &test->execute, &err) < 0)
         fail_msg("%s", error_english(&err));
+}
+
+void test_node_start(struct test_node *test, const char *settings, const char *data_dir)
+{
+    node_start(test, settings, data_dir, NULL);
+}
+
+void test_node_start_egress(struct test_node *test, struct egress *egress)
+{
+    node_start(test, NULL, NULL, egress);
 }
 
 static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *ftw)

@@ -41,6 +41,8 @@ struct test_node {
 
 /* settings: lines of an INI file, or NULL. data_dir NULL: a new one. */
 void test_node_start(struct test_node *test, const char *settings, const char *data_dir);
+/* The same under egress rules. */
+void test_node_start_egress(struct test_node *test, struct egress *egress);
 void test_node_stop(struct test_node *test);              /* and removes its folder */
 void test_node_stop_keep(struct test_node *test);         /* leaves the folder */
 /* Called first thing in main: the launcher is shared by all nodes of the program. */
