@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { KEY_SIZE = 80, FORGIVE_MS = 60000 };
+enum { KEY_SIZE = 280, FORGIVE_MS = 60000 };
 
 struct limit {
     int free;       /* failures without a wait */
@@ -65,7 +65,7 @@ void login_throttle_free(struct login_throttle **throttle)
 
 static void account_key(const char *account, char key[KEY_SIZE])
 {
-    snprintf(key, KEY_SIZE, "account %.64s", account);
+    snprintf(key, KEY_SIZE, "account %.256s", account);
 }
 
 static void address_key(const char *text, char key[KEY_SIZE])

@@ -1,9 +1,8 @@
 #include "auth/auth.h"
 
 /*
- * Tables of auth. Names of things that people type (user, group role) are compared by bytes; user
- * names are small ASCII only, so there are no two spellings of one. Of secrets there are hashes
- * only: password by Argon2id, tokens by BLAKE2b-256 in hex.
+ * Tables of auth. Names are compared by bytes; those of users have no two spellings of one (user.h).
+ * Of secrets there are hashes only: passwords by Argon2id, tokens by BLAKE2b-256 in hex.
  */
 static const char users_sql[] =
     /* One row, made with the first administrator: its key lets one of two nodes win the first

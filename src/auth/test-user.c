@@ -14,6 +14,8 @@ static void test_user_name_check(void **state)
         { "chen", true },          { "li.wei@example.com", true }, { "a1", true },
         { "a", false },            { "Chen", false },              { "", false },
         { "-chen", false },        { "chen wei", false },          { "陈", false },
+        { "小王", true },          { "小王-2", true },             { "ｃｈｅｎ", false },
+        { "chén", false },         { "-小王", false },             { "\xE5\xB0", false },
         { "chen\n", false },       { "(setup)", false },
         { "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", true },
         { "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", false },

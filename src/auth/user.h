@@ -7,8 +7,8 @@
 
 enum { USER_NAME_MAX = 64 };
 
-/* Small ASCII letters, digits and . _ - @, beginning with a letter or digit, 2 to 64 long: so that
- * no two names look the same. ERR_INVALID, path "name". */
+/* Small ASCII letters, digits, Chinese characters and . _ - @, not beginning with one of the last
+ * four, 2 to 64 long: so that no two names look the same. ERR_INVALID, path "name". */
 int user_name_check(const char *name, struct error *err);
 
 /* After a change that may take an administrator away, in its transaction and under
