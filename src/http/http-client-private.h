@@ -31,6 +31,7 @@ struct http_client {
     struct event timer_event, start_event;
     struct list calls;    /* all */
     struct list starting; /* to be begun by start_event, or ended there when they cannot */
+    size_t sockets_open, calls_in_multi;
     CURL *spares[HTTP_EASY_SPARES_MAX];
     size_t spare_count;
     char user_agent[64];

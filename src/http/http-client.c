@@ -91,30 +91,37 @@ static int on_timer_change(CURLM *multi, long timeout_ms, void *ctx)
 
 /* --- calls that begin ------------------------------------------------------------------------ */
 
+/* By the timer, not at once: sockets have their turn between two batches. */
+static void start_soon(struct http_client *client)
+{
+    struct timeval now = { 0 };
+
+    event_add(&client->start_event, &now);
+}
+
 static void on_start(evutil_socket_t fd, short events, void *ctx)
 {
+    enum { BATCH = 64 }; /* thousands of calls that start at once must not hold up the loop */
     struct http_client *client = ctx;
-    struct list batch;
 
     (void)fd;
     (void)events;
-    list_init(&batch); /* those that are added meanwhile have their turn in the next round */
-    while (!list_empty(&client->starting)) {
-        struct list *node = client->starting.next;
-        list_remove(node);
-        list_add_tail(&batch, node);
-    }
-    while (!list_empty(&batch)) {
-        struct http_call *call = CONTAINER_OF(batch.next, struct http_call, starting);
+    for (int i = 0; i < BATCH && !list_empty(&client->starting); i++) {
+        struct http_call *call = CONTAINER_OF(client->starting.next, struct http_call, starting);
         list_remove(&call->starting);
         http_call_begin(call);
     }
+    if (!list_empty(&client->starting))
+        start_soon(client);
 }
 
 void http_client_add_starting(struct http_call *call)
 {
+    bool is_first = list_empty(&call->client->starting);
+
     list_add_tail(&call->client->starting, &call->starting);
-    event_active(&call->client->start_event, 0, 0);
+    if (is_first)
+        start_soon(call->client);
 }
 
 /* --- easy handles, used again: making one costs more than a small call ------------------------ */

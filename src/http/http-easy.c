@@ -24,8 +24,19 @@ static curl_socket_t on_open(void *ctx, curlsocktype purpose, struct curl_sockad
         http_call_fail(call, HTTP_FAILURE_EGRESS);
         return CURL_SOCKET_BAD;
     }
-    return socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK,
-                  address->protocol);
+    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK,
+                    address->protocol);
+    if (fd >= 0)
+        call->client->sockets_open++;
+    return fd;
+}
+
+static int on_close(void *ctx, curl_socket_t fd)
+{
+    struct http_client *client = ctx;
+
+    client->sockets_open--;
+    return close(fd);
 }
 
 /* Connected, with TLS if any; the request goes out when this returns. */
@@ -233,12 +244,24 @@ static void callbacks_set(struct http_call *call)
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->curl_text);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, call);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, call->client);
     curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected);
     curl_easy_setopt(easy, CURLOPT_PREREQDATA, call);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
+}
+
+/*
+ * With every open socket in use there is none to be used again, and curl need not look through all
+ * of them for each call: with 10,000 calls waiting that took four times as long as dialling.
+ */
+static void reuse_set(struct http_call *call)
+{
+    if (call->client->sockets_open <= call->client->calls_in_multi)
+        curl_easy_setopt(call->easy, CURLOPT_FRESH_CONNECT, 1L);
 }
 
 static void options_set(struct http_call *call)
@@ -258,7 +281,6 @@ static void options_set(struct http_call *call)
     /* thousands of calls may wait at once: small buffers, but for streams */
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, call->on_data ? 16384L : 1024L);
     curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
-    if (getenv("FRESH")) curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
     if (call->request.decompress)
         curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
     if (call->on_data)
@@ -272,6 +294,7 @@ int http_easy_start(struct http_call *call, const struct http_addresses *address
         abort(); /* out of memory */
     options_set(call);
     callbacks_set(call);
+    reuse_set(call);
     tls_set(call);
     method_set(call);
     headers_set(call);
@@ -281,13 +304,16 @@ int http_easy_start(struct http_call *call, const struct http_addresses *address
     if (curl_multi_add_handle(call->client->multi, call->easy) != CURLM_OK)
         return http_call_fail(call, HTTP_FAILURE_CONNECT);
     call->in_multi = true;
+    call->client->calls_in_multi++;
     return 0;
 }
 
 void http_easy_stop(struct http_call *call)
 {
-    if (call->in_multi)
+    if (call->in_multi) {
         curl_multi_remove_handle(call->client->multi, call->easy);
+        call->client->calls_in_multi--;
+    }
     if (call->easy)
         http_client_easy_give(call->client, call->easy);
     curl_slist_free_all(call->headers);
