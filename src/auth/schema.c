@@ -21,7 +21,7 @@ static const char users_sql[] =
     "epoch $INT NOT NULL, created_at $INT NOT NULL, used_at $INT NOT NULL, "
     "expires_at $INT NOT NULL, address $KEY(64), user_agent $TEXT, "
     "CONSTRAINT session_token UNIQUE (token_hash)) $TABLE_OPTIONS;\n"
-    "CREATE INDEX session_user ON session (user_id);\n"
+    "CREATE INDEX session_of_user ON session (user_id);\n"
     "CREATE INDEX session_expires ON session (expires_at);\n";
 
 static const char keys_sql[] =
