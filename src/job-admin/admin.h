@@ -172,6 +172,7 @@ void job_answer(struct request *request, int status, struct job *job);
 
 void creates_go(void *admin);
 
+int partitions_make(struct admin *admin, struct error *err); /* at the start: blocks */
 void partitions_keep(struct admin *admin);
 void log_take(struct call *call);
 void log_tails_free(struct admin *admin);

@@ -33,6 +33,16 @@ static void partitions_done(void *ctx, enum db_outcome outcome, const struct err
                  err ? error_english(err) : NULL);
 }
 
+/* Before anything is written: a row on its way to the catch-all while its partition is made would
+ * be refused. */
+int partitions_make(struct admin *admin, struct error *err)
+{
+    if (db_run(admin->node->db, DB_POOL_API, main_fn, admin, err) != DB_OK ||
+        db_run(admin->node->db, DB_POOL_LOG, log_fn, admin, err) != DB_OK)
+        return -1;
+    return 0;
+}
+
 void partitions_keep(struct admin *admin)
 {
     db_submit(admin->node->db, DB_POOL_API, main_fn, admin, partitions_done);

@@ -42,9 +42,8 @@ static int job_admin_start(struct node *node, void **ret_state, struct error *er
     zone_unref(&zone);
     admin->job_ids = ids_new(node->db, "job", 1000);
     ids_on_ready(admin->job_ids, creates_go, admin);
-    partitions_keep(admin);
-    if (engine_start(admin, err))
-        return -1;
+    if (partitions_make(admin, err) || engine_start(admin, err))
+        return -1; /* the process ends */
     *ret_state = admin;
     return 0;
 }
