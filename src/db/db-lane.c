@@ -315,9 +315,9 @@ int db_thread_start(pthread_t *ret_thread, const char *name, void *(*main)(void 
 }
 
 /* Sessions that db_open made itself are handed over in workers[0]. */
-int db_lane_start(struct db_lane *lane, size_t worker_count, struct error *err)
+int db_lane_start(struct db_lane *lane, struct error *err)
 {
-    for (lane->worker_count = 0; lane->worker_count < worker_count; lane->worker_count++) {
+    for (; lane->worker_count < lane->worker_max; lane->worker_count++) {
         struct db_worker *worker = &lane->workers[lane->worker_count];
         worker->lane = lane;
         if (db_thread_start(&worker->thread, lane->name, worker_main, worker, err) < 0)

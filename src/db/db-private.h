@@ -150,7 +150,7 @@ struct db_lane {
     bool stopping;
     struct error connect_error; /* why connected is 0 */
     struct db_worker *workers;
-    size_t worker_count;
+    size_t worker_max, worker_count; /* worker_count run */
 };
 
 struct db_worker {
@@ -195,7 +195,7 @@ struct db {
 /* A thread of the store: no signals, a name for top and gdb. */
 int db_thread_start(pthread_t *ret_thread, const char *name, void *(*main)(void *), void *argument,
                     struct error *err);
-int db_lane_start(struct db_lane *lane, size_t worker_count, struct error *err);
+int db_lane_start(struct db_lane *lane, struct error *err);
 void db_lane_stop(struct db_lane *lane);  /* joins; what waited is finished as not applied */
 bool db_lane_add(struct db_lane *lane, struct db_task *task); /* false: full or stopping */
 

@@ -201,7 +201,7 @@ static struct db_lane *lane_new(struct db *db, const char *name, size_t worker_c
     lane->db = db;
     lane->name = name;
     lane->group_max = group_max;
-    lane->worker_count = worker_count;
+    lane->worker_max = worker_count;
     lane->workers = memory_alloc(worker_count * sizeof *lane->workers);
     for (int pool = 0; pool < DB_POOL_COUNT; pool++)
         list_init(&lane->queues[pool]);
@@ -300,18 +300,12 @@ static int writers_connect(struct db *db, struct error *err)
 
 static int lanes_start(struct db *db, struct error *err)
 {
-    size_t counts[DB_LANE_MAX];
-    int result = 0;
-
-    for (size_t i = 0; i < db->lane_count; i++) {
-        counts[i] = db->lanes[i].worker_count;
-        db->lanes[i].worker_count = 0; /* counts those that run */
-    }
-    if (db->driver->backend == DB_SQLITE)
-        result = writers_connect(db, err);
-    for (size_t i = 0; result == 0 && i < db->lane_count; i++)
-        result = db_lane_start(&db->lanes[i], counts[i], err);
-    return result;
+    if (db->driver->backend == DB_SQLITE && writers_connect(db, err) < 0)
+        return -1;
+    for (size_t i = 0; i < db->lane_count; i++)
+        if (db_lane_start(&db->lanes[i], err) < 0)
+            return -1;
+    return 0;
 }
 
 int db_open(const struct db_settings *settings, struct event_base *base, struct db **ret_db,
