@@ -153,10 +153,11 @@ static int libraries_open(struct frame *frame, struct error *err)
         .ca_file = config_text(node->config, "internal.ca_file"),
     };
 
-    if (registry_new(node->config, &node->registry, err) < 0 ||
-        egress_new(config_text(node->config, "egress.allow"),
-                   config_text(node->config, "egress.deny"), &node->egress, err) < 0)
+    if (registry_new(node->config, &node->registry, err) < 0)
         return -1;
+    if (egress_new(config_text(node->config, "egress.allow"),
+                   config_text(node->config, "egress.deny"), &node->egress, err) < 0)
+        return error_prefix_path(err, "egress");
     return http_client_new(node->base, &client, &node->http, err);
 }
 

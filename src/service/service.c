@@ -63,6 +63,11 @@ static void frame_stop(struct frame *frame)
     signals_done(frame);
 }
 
+static void start_failed(const struct error *err)
+{
+    LOG_ERROR("cannot start", "why", error_english(err), "key", err->path[0] ? err->path : NULL);
+}
+
 static int frame_run(struct frame *frame)
 {
     struct error err;
@@ -70,7 +75,7 @@ static int frame_run(struct frame *frame)
 
     int rc = signals_init(frame, &err) < 0 ? -1 : frame_start(frame, &err);
     if (rc < 0) {
-        LOG_ERROR("cannot start", "why", error_english(&err));
+        start_failed(&err);
         exit_code = exit_code_of(err.code);
     } else if (rc == 0) {
         LOG_INFO("serving", "node", frame->node.name, "data", frame->node.data_dir, "url",
@@ -95,11 +100,11 @@ int service_main(const struct service_setup *setup)
         return SERVICE_EXIT_DEPENDENCY;
     }
     if (routes_check(setup->all, setup->all_count, &err) < 0) {
-        LOG_ERROR("cannot start", "why", error_english(&err));
+        start_failed(&err);
         return SERVICE_EXIT_BUG;
     }
     if (frame_new(setup, &frame, &exit_code, &err) < 0) {
-        LOG_ERROR("cannot start", "why", error_english(&err));
+        start_failed(&err);
         return exit_code;
     }
     exit_code = frame_run(frame);

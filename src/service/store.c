@@ -38,6 +38,8 @@ static int store_open(struct frame *frame, struct error *err)
     int rc = db_open(&settings, frame->node.base, &frame->node.db, err);
 
     arena_free(&arena);
+    if (rc < 0 && err->code == ERR_INVALID)
+        error_prefix_path(err, "store.url");
     return rc;
 }
 

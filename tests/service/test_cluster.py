@@ -122,10 +122,10 @@ class Signer:
         self.public, self.secret = ctypes.create_string_buffer(32), ctypes.create_string_buffer(64)
         self.sodium.crypto_sign_seed_keypair(self.public, self.secret, seed)
 
-    def header(self, body=b"", **changes):
+    def header(self, **changes):
         now = int(time.time() * 1000)
         claims = {"iss": "gateway-1", "aud": "auth", "method": "GET", "target": "/api/v1/users",
-                  "body": b64(hashlib.blake2b(body, digest_size=32).digest()),
+                  "body": b64(hashlib.blake2b(b"", digest_size=32).digest()),
                   "iat": now, "exp": now + 60000,
                   "sub": {"kind": "user", "id": 1, "name": "admin",
                           "grants": [{"g": 0, "r": 4}]}} | changes

@@ -123,7 +123,7 @@ def test_version():
 def test_secrets_stay_private(settings):
     with Belfry(set_up=False) as belfry:
         assert stat.S_IMODE(belfry.data.stat().st_mode) == 0o700
-        for path in belfry.data.rglob("*"):
+        for path in filter(pathlib.Path.is_file, belfry.data.rglob("*")):
             assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
 
 
