@@ -22,23 +22,56 @@ int32_t execute_slots_total(const struct execute *execute)
     return execute->settings.slots[TASK_SLOT_LIGHT];
 }
 
+static size_t slots_left(const struct execute *execute, enum task_slot slot)
+{
+    size_t taken = execute->running[slot] + execute->queued[slot];
+    size_t slots = (size_t)execute->settings.slots[slot];
+
+    return taken < slots ? slots - taken : 0;
+}
+
+/* Those that wait for others to end, not just for the loop to turn. */
+static size_t execute_waiting(const struct execute *execute)
+{
+    size_t waiting = 0;
+
+    for (int slot = 0; slot < TASK_SLOT_COUNT; slot++) {
+        size_t taken = execute->running[slot] + execute->queued[slot];
+        size_t slots = (size_t)execute->settings.slots[slot];
+
+        waiting += taken > slots ? taken - slots : 0;
+    }
+    return waiting;
+}
+
+static size_t queue_left(const struct execute *execute)
+{
+    size_t waiting = execute_waiting(execute), queue = (size_t)execute->settings.queue;
+
+    return waiting < queue ? queue - waiting : 0;
+}
+
+static bool execute_closed(const struct execute *execute)
+{
+    return execute->draining || reporter_unacked(execute->reporter) >= UNACKED_MAX;
+}
+
 /*
  * What may come now without being refused. job-admin does not know which slot a run needs, so while
  * the slots of scripts are all in use only places in the queue are offered: light ones pass by it.
  */
 int32_t execute_slots_free(const struct execute *execute)
 {
-    const struct execute_settings *settings = &execute->settings;
-    size_t queue_left = settings->queue > (int)execute->queued
-                            ? (size_t)settings->queue - execute->queued : 0;
-    size_t light_left = (size_t)settings->slots[TASK_SLOT_LIGHT] -
-                        execute->running[TASK_SLOT_LIGHT];
-
-    if (execute->draining || reporter_unacked(execute->reporter) >= UNACKED_MAX || !queue_left)
+    if (execute_closed(execute))
         return 0;
-    if (execute->running[TASK_SLOT_SCRIPT] >= (size_t)settings->slots[TASK_SLOT_SCRIPT])
-        light_left = 0;
-    return (int32_t)(queue_left + light_left);
+    if (!slots_left(execute, TASK_SLOT_SCRIPT))
+        return (int32_t)queue_left(execute);
+    return (int32_t)(queue_left(execute) + slots_left(execute, TASK_SLOT_LIGHT));
+}
+
+static bool execute_has_room(const struct execute *execute, enum task_slot slot)
+{
+    return !execute_closed(execute) && (slots_left(execute, slot) || queue_left(execute));
 }
 
 static bool slot_free(const struct execute *execute, enum task_slot slot)
@@ -69,7 +102,7 @@ static void execute_start_queued(evutil_socket_t fd, short what, void *ctx)
                 return;
             }
             list_remove(&attempt->link);
-            execute->queued--;
+            execute->queued[slot]--;
             execute->running[slot]++;
             attempt->state = ATTEMPT_RUNNING;
             attempt_start(attempt);
@@ -79,8 +112,10 @@ static void execute_start_queued(evutil_socket_t fd, short what, void *ctx)
 
 static void execute_queue(struct execute *execute, struct attempt *attempt)
 {
-    list_add_tail(&execute->queues[attempt_slot(attempt)], &attempt->link);
-    execute->queued++;
+    enum task_slot slot = attempt_slot(attempt);
+
+    list_add_tail(&execute->queues[slot], &attempt->link);
+    execute->queued[slot]++;
     event_active(execute->start_event, 0, 0);
 }
 
@@ -120,9 +155,11 @@ static void execute_remove(struct execute *execute, struct attempt *attempt)
 
 static void drain_check(struct execute *execute)
 {
-    size_t running = execute->running[TASK_SLOT_LIGHT] + execute->running[TASK_SLOT_SCRIPT];
+    size_t open = 0;
 
-    if (!execute->drained || running || execute->queued)
+    for (int slot = 0; slot < TASK_SLOT_COUNT; slot++)
+        open += execute->running[slot] + execute->queued[slot];
+    if (!execute->drained || open)
         return;
     /* What is not acknowledged by now goes on in the spool. */
     if (reporter_unacked(execute->reporter)) {
@@ -136,13 +173,15 @@ static void drain_check(struct execute *execute)
 
 void execute_ended(struct execute *execute, struct attempt *attempt)
 {
+    enum task_slot slot = attempt_slot(attempt);
+
     if (attempt->state == ATTEMPT_QUEUED)
-        execute->queued--;
+        execute->queued[slot]--;
     else
-        execute->running[attempt_slot(attempt)]--;
+        execute->running[slot]--;
     list_remove(&attempt->link);
     attempt->state = ATTEMPT_ENDED;
-    if (execute->queued)
+    if (execute->queued[slot])
         event_active(execute->start_event, 0, 0);
     if (execute->was_full && execute_slots_free(execute) > 0)
         heartbeat_now(execute);
@@ -177,6 +216,7 @@ static void execute_supersede(struct execute *execute, const struct execute_run 
 static enum dispatch_verdict execute_take(struct execute *execute, const struct execute_run *run,
                                           struct peer *peer, int64_t mono_ms)
 {
+    const struct task_type *type = task_type_find(run->task_type);
     struct attempt *attempt;
 
     if (execute_find(execute, run->run_id, run->attempt, run->token))
@@ -189,7 +229,7 @@ static enum dispatch_verdict execute_take(struct execute *execute, const struct 
     case SEEN_NOT:
         break;
     }
-    if (execute_slots_free(execute) <= 0) {
+    if (!execute_has_room(execute, type ? type->slot : TASK_SLOT_LIGHT)) {
         seen_add(&execute->seen, run->run_id, run->attempt, run->token, true, mono_ms);
         return DISPATCH_REFUSED;
     }

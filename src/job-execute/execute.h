@@ -53,7 +53,7 @@ struct execute {
     struct map runs;               /* run id → newest struct attempt of it */
     struct list all;
     struct list queues[TASK_SLOT_COUNT];
-    size_t queued, running[TASK_SLOT_COUNT], attempts;
+    size_t queued[TASK_SLOT_COUNT], running[TASK_SLOT_COUNT], attempts;
     struct event *start_event, *beat_timer, *beat_event;
     bool was_full;                 /* the last heartbeat or answer said: no room */
     bool draining;

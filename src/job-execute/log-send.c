@@ -105,13 +105,14 @@ static void chunks_answered(void *ctx, const void *answer, bool sent, const stru
 
     (void)sent;
     call->peer->log_calls--;
-    if (answer)
-        chunks_stored(call);
-    else {
+    if (!answer && !call->peer->logs_fail)
         LOG_WARN("log chunks not stored, trying again", "admin", call->peer->instance, "error",
                  error_english(err));
+    call->peer->logs_fail = !answer;
+    if (answer)
+        chunks_stored(call);
+    else
         chunks_failed(call);
-    }
     log_call_free(call);
     event_active(sender->flush, 0, 0);
 }

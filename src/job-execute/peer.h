@@ -20,6 +20,7 @@ struct peer {
     struct list reports;          /* struct execute_report: to be sent */
     struct list chunks;           /* struct log_chunk: to be sent */
     size_t report_calls, log_calls; /* under way */
+    bool reports_fail, logs_fail; /* said so already */
     bool beating;                 /* a heartbeat is under way */
     bool beat_again;              /* another one at once when it is back */
     int64_t retry_mono_ms;        /* no calls before: it failed */

@@ -167,12 +167,13 @@ static void reports_answered(void *ctx, const void *answer, bool sent, const str
         reported = NULL;
     if (reported)
         peer_answered(call->peer);
-    else {
+    else
         peer_failed(call->peer, clock_mono_ms());
+    if (!reported && !call->peer->reports_fail)
         LOG_WARN("reports not taken, trying again", "admin", call->peer->instance, "reports",
                  log_int((int64_t)call->request.item_count), "error",
                  err ? error_english(err) : "answer does not fit");
-    }
+    call->peer->reports_fail = !reported;
     call_settle(call, reported);
     call_free(call);
     event_active(reporter->flush, 0, 0);
