@@ -432,7 +432,7 @@ static int job_run(struct cli *cli)
     buf_done(&body);
     if (code != EXIT_OK)
         return code;
-    run_id = run_id_of(cli, answer.json);
+    run_id = json_member_text(answer.json, "id", cli->arena);
     if (cli_has(cli, "wait") || cli_has(cli, "follow"))
         return run_await(cli, run_id);
     if (cli_has(cli, "json"))

@@ -1,14 +1,17 @@
 #include "belfry/services.h"
 
+#include "belfry/routes-tables.h"
+
 #include <stdio.h>
 #include <string.h>
 
 int cmd_routes(int argc, char **argv);
 
 /* Hidden: what tests and the API description are held against. */
-static const char help[] = "usage: belfry routes [--json]\n"
+static const char help[] = "usage: belfry routes [--json | --tables]\n"
                            "\n"
-                           "Prints every route of every service with the right it asks for.\n";
+                           "Prints every route of every service with the right it asks for, or the\n"
+                           "tables of members that their bodies and answers are made of.\n";
 
 static const char *permission_name(enum permission permission)
 {
@@ -78,6 +81,18 @@ static void json_print(const struct service *const *services, size_t count)
     buf_done(&out);
 }
 
+static void tables_print(const struct service *const *services, size_t count)
+{
+    struct json_writer w;
+    struct buf out;
+
+    buf_init(&out, 1024 * 1024);
+    json_begin(&w, &out);
+    routes_tables_write(&w, services, count);
+    puts(buf_text(&out));
+    buf_done(&out);
+}
+
 static void table_print(const struct service *const *services, size_t count)
 {
     for (size_t i = 0; i < count; i++)
@@ -91,14 +106,16 @@ int cmd_routes(int argc, char **argv)
     size_t count;
     const struct service *const *services = services_all(&count);
 
-    if (argc > 2 || (argc == 2 && strcmp(argv[1], "--json") != 0)) {
+    if (argc == 1) {
+        table_print(services, count);
+    } else if (argc == 2 && strcmp(argv[1], "--json") == 0) {
+        json_print(services, count);
+    } else if (argc == 2 && strcmp(argv[1], "--tables") == 0) {
+        tables_print(services, count);
+    } else {
         bool asked = argc == 2 && strcmp(argv[1], "--help") == 0;
         fputs(help, asked ? stdout : stderr);
         return asked ? 0 : SERVICE_EXIT_USAGE;
     }
-    if (argc == 2)
-        json_print(services, count);
-    else
-        table_print(services, count);
     return 0;
 }

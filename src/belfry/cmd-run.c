@@ -232,7 +232,7 @@ static int run_rerun(struct cli *cli)
     if (cli_has(cli, "json"))
         printf("%s\n", answer.text);
     else
-        printf("run %s\n", run_id_of(cli, answer.json));
+        printf("run %s\n", json_member_text(answer.json, "id", cli->arena));
     return EXIT_OK;
 }
 

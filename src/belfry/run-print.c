@@ -104,13 +104,6 @@ const char *run_sentence(struct cli *cli, const struct json_node *run)
                         *duration ? " after " : "", duration, *why ? ": " : "", why);
 }
 
-const char *run_id_of(struct cli *cli, const struct json_node *answer)
-{
-    const char *id = json_member_text(answer, "id", cli->arena);
-
-    return *id ? id : json_member_text(answer, "id", cli->arena);
-}
-
 bool run_is_over(struct cli *cli, const struct json_node *run)
 {
     static const char *const over[] = { "SUCCEEDED", "FAILED", "TIMED_OUT", "CANCELLED",

@@ -20,8 +20,6 @@ int query_times_add(struct cli *cli, struct buf *path, struct error *err);
 
 /* "run 123 of default/hello SUCCEEDED after 20 ms", and for others the cause. */
 const char *run_sentence(struct cli *cli, const struct json_node *run);
-/* The id of a run just made, from the answer that made it. */
-const char *run_id_of(struct cli *cli, const struct json_node *answer);
 bool run_is_over(struct cli *cli, const struct json_node *run);
 /* Waits until the run is over. */
 int run_wait(struct cli *cli, const char *run_id, const struct json_node **ret_run,
