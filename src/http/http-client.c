@@ -184,14 +184,14 @@ int http_client_new(struct event_base *base, const struct http_client_settings *
     snprintf(client->user_agent, sizeof client->user_agent, "%s",
              settings->user_agent ? settings->user_agent : "belfry/" BELFRY_VERSION);
     client->settings.ca_file = memory_strdup(settings->ca_file);
-    client->settings.user_agent = NULL;
+    client->settings.user_agent = client->settings.name_servers = NULL; /* not copied */
     int failed = 0;
     if (settings->ca_file && access(settings->ca_file, R_OK) != 0)
         failed = error_set(err, ERR_IO, "cannot read %s", settings->ca_file);
     else if (multi_init(client) < 0)
         failed = error_set(err, ERR_INTERNAL, "cannot set up libcurl");
     else
-        failed = http_resolver_new(base, &client->resolver, err);
+        failed = http_resolver_new(base, settings->name_servers, &client->resolver, err);
     if (failed) {
         http_client_free(&client);
         return -1;

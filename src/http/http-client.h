@@ -33,6 +33,7 @@ struct http_client_settings {
     unsigned connections_idle_max;     /* kept open for the next call; 0: 1,000 */
     const char *user_agent;  /* NULL: "belfry/VERSION" */
     const char *ca_file;     /* NULL: the system's; tests name their own */
+    const char *name_servers; /* NULL: those of resolv.conf; "10.0.0.2:53, [::1]" */
 };
 
 /* Errors: ERR_INTERNAL (no curl, no c-ares), ERR_IO ca_file. */

@@ -9,8 +9,18 @@
 #include <event2/event.h>
 #include <netinet/in.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
-enum { NAMES_MAX = 1024, TTL_MIN_MS = 1000, TTL_MAX_MS = 60000, QUERY_MS = 2000, QUERY_TRIES = 3 };
+enum {
+    NAMES_MAX = 1024,
+    TTL_MIN_MS = 1000,
+    TTL_MAX_MS = 60000,
+    QUERY_MS = 2000,
+    QUERY_TRIES = 3,
+    RESOLV_CONF_LOOK_MS = 5000, /* a laptop changes networks, a VPN comes up */
+};
+
+static const char resolv_conf[] = "/etc/resolv.conf";
 
 struct http_resolver {
     struct event_base *base;
@@ -18,7 +28,10 @@ struct http_resolver {
     struct event *timer;
     struct map names;     /* name -> struct name */
     struct list sockets;
-    bool closing;
+    unsigned asked_count; /* questions on their way */
+    bool own_servers, closing;
+    int64_t looked_ms;
+    struct timespec resolv_conf_time;
 };
 
 struct socket_watch {
@@ -115,24 +128,62 @@ static void on_socket_state(void *ctx, ares_socket_t fd, int readable, int writa
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-int http_resolver_new(struct event_base *base, struct http_resolver **ret_resolver,
-                      struct error *err)
+static int channel_open(struct http_resolver *resolver)
 {
-    struct http_resolver *resolver = memory_alloc(sizeof *resolver);
     struct ares_options options = { .timeout = QUERY_MS, .tries = QUERY_TRIES,
                                     .sock_state_cb = on_socket_state,
                                     .sock_state_cb_data = resolver };
 
+    return ares_init_options(&resolver->channel, &options,
+                             ARES_OPT_SOCK_STATE_CB | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES);
+}
+
+static struct timespec resolv_conf_changed_at(void)
+{
+    struct stat status;
+
+    return stat(resolv_conf, &status) == 0 ? status.st_mtim : (struct timespec){ 0 };
+}
+
+/* c-ares reads resolv.conf once, so a change of it asks for a new channel. */
+static void resolv_conf_look(struct http_resolver *resolver)
+{
+    int64_t now_ms = clock_mono_ms();
+
+    if (resolver->own_servers || resolver->asked_count ||
+        now_ms < resolver->looked_ms + RESOLV_CONF_LOOK_MS)
+        return;
+    resolver->looked_ms = now_ms;
+    struct timespec changed = resolv_conf_changed_at();
+    if (changed.tv_sec == resolver->resolv_conf_time.tv_sec &&
+        changed.tv_nsec == resolver->resolv_conf_time.tv_nsec)
+        return;
+    ares_channel old = resolver->channel;
+    if (channel_open(resolver) == ARES_SUCCESS)
+        ares_destroy(old);
+    else
+        resolver->channel = old; /* better than none */
+    resolver->resolv_conf_time = changed;
+}
+
+int http_resolver_new(struct event_base *base, const char *servers,
+                      struct http_resolver **ret_resolver, struct error *err)
+{
+    struct http_resolver *resolver = memory_alloc(sizeof *resolver);
+
     resolver->base = base;
+    resolver->own_servers = servers != NULL;
+    resolver->looked_ms = clock_mono_ms();
+    resolver->resolv_conf_time = resolv_conf_changed_at();
     list_init(&resolver->sockets);
     map_init(&resolver->names);
     resolver->timer = event_new(base, -1, 0, on_timer, resolver);
     int status = ares_library_init(ARES_LIB_INIT_ALL);
     if (status == ARES_SUCCESS)
-        status = ares_init_options(&resolver->channel, &options,
-                                   ARES_OPT_SOCK_STATE_CB | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES);
+        status = channel_open(resolver);
+    if (status == ARES_SUCCESS && servers)
+        status = ares_set_servers_ports_csv(resolver->channel, servers);
     if (status != ARES_SUCCESS) {
-        resolver->channel = NULL;
         http_resolver_free(&resolver);
         return error_set(err, ERR_INTERNAL, "cannot set up name resolution: %s",
                          ares_strerror(status));
@@ -205,6 +256,7 @@ static void on_answer(void *ctx, int status, int timeouts, struct ares_addrinfo 
         free(lookup);
     }
     name->asked = false;
+    name->resolver->asked_count--;
 }
 
 /* Room for one more: forgets what nobody asks about at the moment. */
@@ -260,6 +312,8 @@ struct http_lookup *http_resolver_look_up(struct http_resolver *resolver, const 
     if (name->asked)
         return lookup;
     name->asked = true;
+    resolv_conf_look(resolver);
+    resolver->asked_count++;
     ares_getaddrinfo(resolver->channel, text, NULL, &hints, on_answer, name);
     if (!name->asked)
         return NULL; /* answered at once, from /etc/hosts say */

@@ -205,6 +205,7 @@ static void connection_take(struct http_server *server, int fd, const struct soc
         return;
     }
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on); /* peers that vanish while waiting */
     peer_print(peer, text);
     server->counters.connections++;
     site_count(server, &site, 1);

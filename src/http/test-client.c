@@ -421,7 +421,7 @@ static void test_trickle(void **state)
 
     (void)state;
     start(&f, TRICKLE, STR(OK_HEAD "\r\n"));
-    call(&f, (struct http_call_request){ .first_byte_timeout_ms = 5000, .total_timeout_ms = 150 });
+    call(&f, (struct http_call_request){ .first_byte_timeout_ms = 5000, .total_timeout_ms = 500 });
     assert_failed(&f, HTTP_FAILURE_TIMEOUT_TOTAL);
     assert_int_equal(f.status, 200);
     assert_true(f.body.size > 0); /* what came is handed over */
@@ -720,16 +720,18 @@ static void test_many_at_once(void **state)
 
     (void)state;
     start(&f, HANG, STR(""));
-    struct http_call_request request = { .method = "GET", .url = url(&f, "/"),
-                                         .total_timeout_ms = 1500 };
+    struct http_call_request request = { .method = "GET", .url = url(&f, "/") };
     for (int i = 0; i < MANY; i++)
         http_call_start(f.client, &request, on_done, &f);
-    while (f.peer.requests < MANY && f.done < MANY)
+    int64_t deadline_ms = clock_mono_ms() + 20000;
+    while (f.peer.requests < MANY) {
         event_base_loop(f.base, EVLOOP_ONCE);
-    assert_int_equal(f.peer.accepted, MANY); /* all in flight before the first one ends */
-    wait_done(&f, MANY);
-    assert_failed(&f, HTTP_FAILURE_TIMEOUT_TOTAL);
+        assert_true(clock_mono_ms() < deadline_ms);
+    }
+    assert_int_equal(f.peer.accepted, MANY);
+    assert_int_equal(f.done, 0);
     stop(&f);
+    assert_int_equal(f.done, 0);
 }
 
 int main(void)
