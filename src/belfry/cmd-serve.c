@@ -1,21 +1,13 @@
 #include "belfry/services.h"
 
-#include "base/log.h"
-
-#ifdef WITH_AUTH
 #include "auth/client.h"
 #include "auth/service.h"
-#endif
-#ifdef WITH_GATEWAY
+#include "base/log.h"
 #include "gateway/service.h"
-#endif
-#ifdef WITH_JOB_ADMIN
 #include "job-admin/service.h"
-#endif
-#ifdef WITH_JOB_EXECUTE
 #include "job-execute/launcher.h"
 #include "job-execute/service.h"
-#endif
+
 
 #include <getopt.h>
 #include <stdio.h>
@@ -43,39 +35,25 @@ static const char help[] =
 
 /* In the order of their start: those that others ask come first. */
 static const struct service *const services[] = {
-#ifdef WITH_AUTH
     &auth_service,
-#endif
-#ifdef WITH_JOB_ADMIN
     &job_admin_service,
-#endif
-#ifdef WITH_JOB_EXECUTE
     &job_execute_service,
-#endif
-#ifdef WITH_GATEWAY
     &gateway_service,
-#endif
-    NULL, /* counts nothing; keeps the array from being empty */
 };
-static const size_t service_count = sizeof services / sizeof *services - 1;
+enum { SERVICE_COUNT = sizeof services / sizeof *services };
 
 const struct service *const *services_all(size_t *ret_count)
 {
-    *ret_count = service_count;
+    *ret_count = SERVICE_COUNT;
     return services;
 }
 
-#ifdef WITH_AUTH
 static const struct node_hooks hooks = { .enrol = auth_node_enrol, .find = auth_node_find };
-#define HOOKS &hooks
-#else
-#define HOOKS NULL
-#endif
 
 /* What the command line asks for. */
 struct asked {
     const char *config_path;
-    const struct service *run[sizeof services / sizeof *services];
+    const struct service *run[SERVICE_COUNT];
     size_t run_count;
 };
 
@@ -91,12 +69,12 @@ static int names_check(char **names, int count)
 {
     for (int i = 0; i < count; i++) {
         bool known = false;
-        for (size_t k = 0; k < service_count; k++)
+        for (size_t k = 0; k < SERVICE_COUNT; k++)
             known |= strcmp(services[k]->name, names[i]) == 0;
         if (known)
             continue;
         fprintf(stderr, "belfry serve: no service \"%s\"; there are", names[i]);
-        for (size_t k = 0; k < service_count; k++)
+        for (size_t k = 0; k < SERVICE_COUNT; k++)
             fprintf(stderr, "%s %s", k ? "," : "", services[k]->name);
         fputs(".\n", stderr);
         return -1;
@@ -106,7 +84,7 @@ static int names_check(char **names, int count)
 
 static void services_choose(struct asked *asked, char **names, int count)
 {
-    for (size_t i = 0; i < service_count; i++)
+    for (size_t i = 0; i < SERVICE_COUNT; i++)
         if (is_named(services[i], names, count))
             asked->run[asked->run_count++] = services[i];
 }
@@ -145,17 +123,12 @@ static int launcher_for(const struct asked *asked, struct launcher **ret_launche
     struct error err;
     int rc = 0;
 
-    (void)err;
     *ret_launcher = NULL;
-#ifdef WITH_JOB_EXECUTE
     for (size_t i = 0; i < asked->run_count && rc == 0 && !*ret_launcher; i++)
         if (asked->run[i]->needs_launcher)
             rc = launcher_start(ret_launcher, &err);
     if (rc < 0)
         LOG_ERROR("cannot start", "why", error_english(&err));
-#else
-    (void)asked;
-#endif
     return rc;
 }
 
@@ -165,17 +138,15 @@ static int serve(const struct asked *asked, const struct config *config)
         .run = asked->run,
         .run_count = asked->run_count,
         .all = services,
-        .all_count = service_count,
+        .all_count = SERVICE_COUNT,
         .config = config,
-        .hooks = HOOKS,
+        .hooks = &hooks,
     };
 
     if (launcher_for(asked, &setup.launcher) < 0)
         return SERVICE_EXIT_DEPENDENCY;
     int exit_code = service_main(&setup);
-#ifdef WITH_JOB_EXECUTE
     launcher_free(&setup.launcher);
-#endif
     return exit_code;
 }
 
