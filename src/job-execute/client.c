@@ -35,7 +35,6 @@ static const struct json_table run_table = { "ExecuteRun", sizeof(struct execute
 
 static const struct json_member dispatch_members[] = {
     MEMBER(execute_dispatch, JSON_TEXT, incarnation),
-    MEMBER(execute_dispatch, JSON_TEXT, incarnation),
     MEMBER(execute_dispatch, JSON_TEXT, admin),
     MEMBER(execute_dispatch, JSON_TEXT, admin_incarnation),
     MEMBER(execute_dispatch, JSON_TEXT, admin_url),
