@@ -49,9 +49,7 @@ static void arm_due(struct scheduler *s)
 
     while ((int32_t)s->ready_count < s->settings.ready_max && left-- > 0 &&
            (run = pop_due(&s->armed, s->now_ms)))
-        if (run->job->known)
-            overlap_judge(s, run);
-    /* of a job not known: armed again when its row comes */
+        overlap_judge(s, run);
     s->more_work |= left <= 0;
 }
 
@@ -61,8 +59,6 @@ static void timers_due(struct scheduler *s)
     struct run *run;
 
     while (left-- > 0 && (run = pop_due(&s->timers, s->now_ms))) {
-        if (!run->job->known)
-            continue;
         if (run->state == RUN_RETRY_WAIT)
             run_clear(s, run);
         else

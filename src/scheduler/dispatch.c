@@ -162,6 +162,7 @@ static void assign(struct scheduler *s, struct run *run, struct executor *execut
     struct arena *arena = run->flight->arena;
 
     move->via_ready = !ready;
+    move->due_at = run->due_at;
     if (!ready)
         move_ready(s, run, move);
     move->executor = arena_strdup(arena, executor->name);
@@ -311,7 +312,7 @@ void run_bounce(struct scheduler *s, struct run *run)
     struct move *move = move_start(s, run, RUN_READY, CAUSE_NONE);
     move->new_token = run->token + 1;
     move->job_version = run->job_version;
-    move->due_at = run->due_at;
+    move->due_at = run->due_at > 0 ? run->due_at : s->now_ms;
 }
 
 /* The run as it was sent, if that is still how it stands. */

@@ -179,10 +179,12 @@ static void mark_listed(struct scheduler *s, struct executor *executor,
         if (run->state != RUN_DISPATCHED && run->state != RUN_RUNNING)
             continue;
         run->heard = true;
-        run->doubt = false;
+        run->doubt = run->awaiting = false; /* it has arrived */
         run->missing = 0;
-        if (run->executor != executor) /* a result that outlived its process */
-            run_set_executor(run, executor);
+        if (run->executor == executor)
+            continue;
+        run_set_executor(run, executor);
+        run->adopted = true; /* a result that outlived its process */
     }
 }
 
@@ -203,6 +205,26 @@ static void lose_replaced(struct scheduler *s, struct executor *executor)
     }
 }
 
+/*
+ * It should be listed and is not. Whether the request arrived can be asked of the incarnation it
+ * was sent to; a result that another one had, and has no more, was acknowledged by somebody, and
+ * the row tells by whom.
+ */
+static void unlisted_run(struct scheduler *s, struct run *run)
+{
+    run->since_mono = s->mono_ms;
+    run->missing = (uint8_t)(run->missing + (run->missing < MISSING_MAX));
+    if (run->adopted && run->missing == MISSING_MAX) {
+        run_lose(s, run);
+    } else if (run->adopted) {
+        run_reread(s, run);
+    } else {
+        run->questions = 0;
+        run->doubt = true;
+        doubt_raise(s, run, 0);
+    }
+}
+
 /* Returns how many of our runs take a place that the heartbeat does not count. */
 static int32_t check_listed(struct scheduler *s, struct executor *executor)
 {
@@ -215,16 +237,8 @@ static int32_t check_listed(struct scheduler *s, struct executor *executor)
         unlisted += !heard;
         if (heard || run_frozen(run) || run->unsent || run->awaiting)
             continue;
-        if (!run->doubt && run->since_mono + UNLISTED_MS > s->mono_ms)
-            continue;
-        if (!run->doubt) {
-            run->questions = 0;
-            run->missing = (uint8_t)(run->missing + (run->missing < MISSING_MAX));
-        }
-        run->doubt = true;
-        run->since_mono = s->mono_ms;
-        if (run->questions == 0)
-            doubt_raise(s, run, 0);
+        if (!run->doubt && run->since_mono + UNLISTED_MS <= s->mono_ms)
+            unlisted_run(s, run);
     }
     return unlisted;
 }

@@ -55,6 +55,7 @@ void run_set_executor(struct run *run, struct executor *executor)
 {
     list_remove(&run->executor_link);
     run->executor = executor;
+    run->adopted = false;
     if (executor)
         list_add_tail(&executor->runs, &run->executor_link);
 }
@@ -94,10 +95,11 @@ static enum run_role role_of(const struct run *run)
 
 static void place_ready(struct scheduler *s, struct run *run)
 {
+    int64_t since = run->due_at > 0 ? run->due_at : s->now_ms;
+
     ready_add(s, run);
     if (run->job->start_deadline_ms > 0)
-        heap_add(&s->timers, &run->timer, run->due_at + run->job->start_deadline_ms,
-                 (uint64_t)run->id);
+        heap_add(&s->timers, &run->timer, since + run->job->start_deadline_ms, (uint64_t)run->id);
 }
 
 void run_place(struct scheduler *s, struct run *run)
@@ -108,6 +110,8 @@ void run_place(struct scheduler *s, struct run *run)
     run_set_role(s, run, role_of(run));
     if (run->state != RUN_DISPATCHED && run->state != RUN_RUNNING)
         run_set_executor(run, NULL);
+    if (!run->job->known)
+        return; /* nothing is decided without its policies: job_update comes back to it */
     if (run->state == RUN_PLANNED)
         heap_add(&s->armed, &run->timer, run->fire_at, (uint64_t)run->id);
     else if (run->state == RUN_READY)
@@ -129,7 +133,7 @@ static void run_fill(struct scheduler *s, struct run *run, const struct schedule
     run->job_version = row->job_version;
     run->due_at = row->due_at;
     run->unsent = run->awaiting = run->doubt = false;
-    run->questions = 0;
+    run->questions = run->missing = 0;
     if (row->state != RUN_DISPATCHED && row->state != RUN_RUNNING)
         return;
     run_set_executor(run, executor_get(s, row->executor, row->incarnation));

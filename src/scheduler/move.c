@@ -256,8 +256,7 @@ static void apply(struct scheduler *s, struct run *run, const struct move *move)
     run->due_at = move->due_at ? move->due_at : run->due_at;
     run->stamp = s->stamp;
     run->questions = run->missing = 0;
-    run->awaiting = false;
-    run->doubt = false;
+    run->awaiting = run->doubt = false;
     run->unsent = move->to == RUN_DISPATCHED;
     run_place(s, run);
 }

@@ -71,6 +71,7 @@ struct run {
     bool unsent : 1;              /* DISPATCHED by our own change, request not yet sent */
     bool awaiting : 1;            /* request sent, not answered */
     bool heard : 1;               /* scratch of executor_heartbeat */
+    bool adopted : 1;             /* executor is not who was sent it, but has its result */
     bool reported : 1;            /* the change under way is a report's */
 };
 

@@ -351,7 +351,7 @@ void scheduler_step(struct scheduler *s, const struct scheduler_event *event,
     s->stamp++;
     if (!s->started) {
         s->started = true;
-        s->sweep_at = s->mono_ms;
+        s->sweep_at = s->mono_ms + s->settings.sweep_interval_ms;
         s->wanted_at = s->mono_ms;
     }
     take_event(s, event);

@@ -30,8 +30,9 @@
  * - An edit that takes PLANNED rows away (fire_at later than now) changes schedule_version, and so
  *   does each change of pause; a pause sets paused_at = now and leaves fires up to and including
  *   paused_at alone. Its gap is written by the first plan when it is over, so ending it early means:
- *   paused_until = now and next_fire_at = the first fire at or after now; and an edit that sets
- *   another schedule or pause while paused_at is still set writes that gap itself.
+ *   paused_until = now and next_fire_at = the first fire at or after now (what was planned ahead
+ *   goes, like in any edit); and an edit that sets another schedule or pause while paused_at is
+ *   still set writes that gap itself.
  * - A DISPATCH reaches that incarnation or nobody: another one must refuse it.
  */
 

@@ -140,6 +140,16 @@ static void end_version(struct sim_job *job, int64_t now_ms)
         last->to_ms = now_ms;
 }
 
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t most(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
 /* --- acts --------------------------------------------------------------------------------------- */
 
 static void choose_policies(struct world *world, struct scheduler_job *row)
@@ -195,11 +205,16 @@ static void create_job(struct world *world, int64_t now_ms)
     hint_all(world, job, NULL, EVENT_JOB);
 }
 
-/* PLANNED rows later than now go with the edit. */
+/*
+ * PLANNED rows later than now go with the edit. Where its clock is behind that of the edit before,
+ * they are of an older version, which is over sooner then.
+ */
 static void remove_planned(struct world *world, struct sim_job *job, int64_t now_ms)
 {
     struct store *store = &world->store;
 
+    for (size_t i = 0; i + 1 < job->version_count; i++)
+        job->versions[i].to_ms = least(job->versions[i].to_ms, now_ms);
     for (size_t i = 0; i < store->run_count; i++) {
         struct sim_run *run = store->all[i];
         if (run->deleted || run->row.job_id != job->row.id || run->row.state != RUN_PLANNED ||
@@ -223,16 +238,6 @@ static void gap_between(struct world *world, const struct sim_job *job, int64_t 
                             .count = schedule_count(schedule, from_ms - 1, to_ms, 1000000),
                             .cause = cause };
     store_gap(world, job->row.id, &gap);
-}
-
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t most(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
 }
 
 /* Every fire up to now that is not decided is decided by the edit itself. */
@@ -342,7 +347,8 @@ static void resume_job(struct world *world, struct sim_job *job, int64_t now_ms)
         return;
     if (row->next_fire_at <= row->paused_at && row->schedule->kind != SCHEDULE_DELAY)
         gap_between(world, job, row->next_fire_at, row->paused_at, CAUSE_EDITED);
-    SOMETIMES(job_paused_twice);
+    SOMETIMES(job_resumed);
+    remove_planned(world, job, now_ms);
     row->paused_until = now_ms;
     row->schedule_version++;
     if (row->schedule->kind != SCHEDULE_DELAY)

@@ -22,7 +22,7 @@
     X(ask_seen) X(ask_not_seen) X(ask_wrong_incarnation) X(refused_after_not_seen) \
     X(kill_running) X(kill_unknown) X(report_not_ours) X(report_stale) X(report_from_spool) \
     X(result_without_start) X(result_after_stop_succeeded) X(executor_lost_running) \
-    X(two_admins_own) X(manual_run) X(job_edited) X(job_deleted) X(job_paused_twice) \
+    X(two_admins_own) X(manual_run) X(job_edited) X(job_deleted) X(job_resumed) \
     X(delay_rescheduled) X(wanted_job) X(clock_stepped_back) X(poison_seen)
 
 enum site {

@@ -352,7 +352,7 @@ static void populate(struct world *world)
 }
 
 /* Faults stop. Of the admins and executors one at least stays or comes back; the others are gone
- * for good. */
+ * for good. Who stays has room for what the others leave. */
 static void calm_down(struct world *world)
 {
     int admin = (int)world_between(world, 0, world->admin_count - 1);
@@ -363,6 +363,9 @@ static void calm_down(struct world *world)
     world_trace(world, "quiet", admin, executor, 0);
     if (!world->store.process.up)
         db_back(world, NULL);
+    for (size_t i = 0; i < world->store.job_count; i++)
+        if (world->store.jobs[i].duration_ms > 1500)
+            world->store.jobs[i].duration_ms = 1500;
     for (int i = 0; i < world->admin_count; i++) {
         struct admin *one = &world->admins[i];
         one->process.paused_until = one->jump = 0;
@@ -375,6 +378,7 @@ static void calm_down(struct world *world)
         struct executor_node *one = &world->executors[i];
         one->process.paused_until = 0;
         one->draining = false;
+        one->slots = one->slots < 8 ? 8 : one->slots;
         if (i != executor && world_chance(world, 500))
             executor_crash(world, one, false);
         else if (!one->process.up)
