@@ -17,9 +17,9 @@
  * symbolic link, remembers it.
  */
 
-static int io_error(const char *what, const char *path, struct error *err)
+static int io_error(const char *path, struct error *err)
 {
-    return error_set(err, ERR_IO, "cannot %s %s: %s", what, path, strerror(errno));
+    return error_set(err, ERR_IO, "cannot use %s as folder for scripts: %s", path, strerror(errno));
 }
 
 /* Ours, a folder, and nobody else may write into it. */
@@ -34,12 +34,13 @@ static bool folder_trusted(const char *path)
 static int folder_make(const char *path, mode_t mode, struct error *err)
 {
     if (mkdir(path, mode) < 0 && errno != EEXIST)
-        return io_error("make", path, err);
+        return io_error(path, err);
     if (!folder_trusted(path))
-        return error_set(err, ERR_IO, "%s must be a folder of Belfry's user that nobody else may "
-                                      "write into", path);
+        return error_set(err, ERR_IO,
+                         "%s must be a folder of Belfry's user that nobody else may write into",
+                         path);
     if (chmod(path, mode) < 0)
-        return io_error("change", path, err);
+        return io_error(path, err);
     return 0;
 }
 
@@ -57,10 +58,10 @@ static int folder_in_tmp(const char *data_dir, char *path, size_t size, struct e
     }
     snprintf(path, size, "/var/tmp/belfry-XXXXXX");
     if (!mkdtemp(path) || chmod(path, 0711) < 0)
-        return io_error("make", path, err);
+        return io_error(path, err);
     unlink(link);
     if (symlink(path, link) < 0)
-        return io_error("make", link, err);
+        return io_error(link, err);
     return 0;
 }
 
@@ -82,7 +83,7 @@ int work_root_open(const char *configured, const char *data_dir, const char *use
     if (result < 0)
         return -1;
     if (!realpath(path, whole)) /* scripts are started from elsewhere */
-        return io_error("find", path, err);
+        return io_error(path, err);
     work_root_clear(whole);
     *ret_path = memory_strdup(whole);
     return 0;
