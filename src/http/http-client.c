@@ -6,10 +6,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#ifndef BELFRY_VERSION
-#define BELFRY_VERSION "0.1.0"
-#endif
-
 /* --- what ended ------------------------------------------------------------------------------ */
 
 static void finished_collect(struct http_client *client)

@@ -299,16 +299,22 @@ static size_t head_feed(struct http_connection *connection, struct str bytes)
 
 static size_t body_feed(struct http_connection *connection, struct str bytes)
 {
+    static const struct http_refusal full = { 503, "too many bodies at once" };
     struct http_exchange *exchange = connection->exchange;
+    struct http_server *server = connection->server;
     struct http_refusal refusal;
     struct str data;
     size_t used = 0;
 
     if (http_body_feed(&exchange->frame, bytes, &used, &data, &refusal) < 0) {
-        http_body_done(&exchange->frame);
         refuse_bad(connection, &refusal);
         return 0;
     }
+    if (data.size > server->settings.limits.bodies_max - server->bodies_size) {
+        refuse(connection, &full, true);
+        return 0;
+    }
+    server->bodies_size += data.size;
     buf_add(&exchange->body, data.bytes, data.size);
     if (exchange->frame.state == BODY_DONE)
         exchange_handle(connection);

@@ -55,6 +55,7 @@ struct http_server {
     unsigned spare_count;
     char *scratch;
     struct buf head_buf;          /* of the answer being written */
+    size_t bodies_size;           /* of all exchanges */
     int64_t date_s;
     char date[40];
     struct http_server_counters counters;

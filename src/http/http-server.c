@@ -253,6 +253,7 @@ static void limits_fill(struct http_server *server)
     limit_default_size(&limits->line_max, 8 * 1024);
     limit_default_size(&limits->head_max, 32 * 1024);
     limit_default_size(&limits->body_max, 1024 * 1024);
+    limit_default_size(&limits->bodies_max, 128 * 1024 * 1024);
     limit_default(&limits->header_count_max, 100);
     limit_default(&limits->connections_max, 4096);
     limit_default(&limits->connections_per_address_max, 1024);

@@ -24,6 +24,7 @@ struct http_limits {           /* 0: the default in parentheses */
     size_t head_max;           /* all headers (32 KiB) */
     unsigned header_count_max; /* (100) */
     size_t body_max;           /* (1 MiB); handlers may lower it per route: 413 */
+    size_t bodies_max;         /* of all requests together (128 MiB): more are answered 503 */
     int head_timeout_ms;       /* first byte to end of head (10 s) */
     int body_timeout_ms;       /* whole body (30 s) */
     int idle_timeout_ms;       /* between requests (60 s) */

@@ -186,7 +186,7 @@ static void start_with(struct fixture *f, enum script script, struct str reply, 
     buf_init(&f->streamed, 1 << 24);
     assert_int_equal(egress_new(NULL, deny, &f->egress, NULL), 0);
     struct http_client_settings settings = { .egress = egress_check_address,
-                                             .egress_ctx = f->egress };
+                                             .egress_ctx = f->egress, .user_agent = "test" };
     assert_int_equal(http_client_new(f->base, &settings, &f->client, NULL), 0);
 }
 
@@ -311,7 +311,7 @@ static void test_request_as_sent(void **state)
                                          .headers = headers, .header_count = 3,
                                          .body = STR("{\"a\":1}") });
     snprintf(wanted, sizeof wanted,
-             "POST /a/../b?c=d HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nUser-Agent: belfry/0.1.0\r\n"
+             "POST /a/../b?c=d HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nUser-Agent: test\r\n"
              "X-One: 1\r\nX-Empty:\r\nContent-Type: application/json\r\nAccept: */*\r\n"
              "Content-Length: 7\r\n\r\n{\"a\":1}", f.peer.port);
     assert_string_equal(buf_text(&f.peer.heard), wanted);

@@ -335,6 +335,30 @@ static void test_bodies_are_bounded(void **state)
     stop(&f);
 }
 
+static void test_bodies_are_bounded_together(void **state)
+{
+    struct fixture f = { 0 };
+    struct http_server_counters counters;
+
+    (void)state;
+    start(&f, (struct http_server_settings){ .limits.bodies_max = 15 });
+    int first = peer_open(&f), second = peer_open(&f);
+    peer_send(&f, first, STR("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nhello wor"));
+    WAIT_FOR(&f, (http_server_counters(f.server, &counters), counters.bytes_in > 50));
+    peer_send(&f, second, STR("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nhello worl"));
+    assert_begins(peer_read(&f, second, NULL), "HTTP/1.1 503 ");
+    peer_send(&f, first, STR("l"));
+    assert_has(peer_read(&f, first, "|"), "|hello worl");
+    for (int i = 0; i < 3; i++) { /* what an exchange had is given back */
+        peer_send(&f, first, STR("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n"
+                                 "hello worl"));
+        assert_has(peer_read(&f, first, "|"), "|hello worl");
+    }
+    close(first);
+    close(second);
+    stop(&f);
+}
+
 /* Who sends a large body still gets to read the early answer: the server lingers. */
 static void test_early_answer_to_large_body(void **state)
 {
@@ -680,6 +704,7 @@ int main(void)
         cmocka_unit_test(test_pipelined_in_order),
         cmocka_unit_test(test_refusals_close),
         cmocka_unit_test(test_bodies_are_bounded),
+        cmocka_unit_test(test_bodies_are_bounded_together),
         cmocka_unit_test(test_early_answer_to_large_body),
         cmocka_unit_test(test_admit),
         cmocka_unit_test(test_expect_continue),
