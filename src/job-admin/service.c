@@ -8,12 +8,12 @@
 #include <stdlib.h>
 
 static const struct call_handler job_admin_calls[] = {
-    { &admin_heartbeat_call, heartbeat_take },
-    { &admin_report_call, reports_take },
-    { &admin_log_call, log_take },
-    { &admin_group_find_call, group_find_call },
-    { &admin_groups_call, groups_call },
-    { NULL, NULL },
+    { .type = &admin_heartbeat_call, .handle = heartbeat_take },
+    { .type = &admin_report_call, .handle = reports_take },
+    { .type = &admin_log_call, .handle = log_take },
+    { .type = &admin_group_find_call, .handle = group_find_call },
+    { .type = &admin_groups_call, .handle = groups_call },
+    { .type = NULL },
 };
 
 static int job_admin_start(struct node *node, void **ret_state, struct error *err)
