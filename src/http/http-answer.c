@@ -43,11 +43,13 @@ static void exchange_clean(struct http_exchange *exchange)
 void http_exchange_free(struct http_exchange *exchange)
 {
     struct http_server *server = exchange->server;
+    size_t body_size = exchange->body.size;
 
     if (exchange->on_end)
         exchange->on_end(exchange->on_end_ctx, exchange->status, exchange->answered_size);
     exchange_clean(exchange);
     if (server) {
+        server->bodies_size -= body_size;
         server->counters.exchanges--;
         if (server->spare_count < HTTP_SPARES_MAX) {
             list_add_tail(&server->spares, &exchange->node);

@@ -27,7 +27,9 @@ struct fixture {
     struct event_base *base;
     struct http_server *server;
     struct http_exchange *kept; /* of /later and /stream */
-    unsigned gone, drained, handled, ended;
+    unsigned gone, drained, handled, ended, logged;
+    int logged_status;
+    uint64_t logged_size;
     int admit_status;
     size_t admit_body_max;
 };
@@ -48,6 +50,15 @@ static void on_drained(void *ctx)
 static void on_ended(void *ctx)
 {
     ((struct fixture *)ctx)->ended++;
+}
+
+static void on_end(void *ctx, int status, uint64_t body_size)
+{
+    struct fixture *f = ctx;
+
+    f->logged++;
+    f->logged_status = status;
+    f->logged_size = body_size;
 }
 
 /* Method, path, query, host, peer, number of headers and the body come back. */
@@ -81,6 +92,7 @@ static void handle(void *ctx, struct http_exchange *exchange, const struct http_
     struct fixture *f = ctx;
 
     f->handled++;
+    http_exchange_on_end(exchange, on_end, f);
     if (str_is(request->path, "/later") || str_is(request->path, "/watched") ||
         str_is(request->path, "/stream")) {
         f->kept = exchange;
@@ -231,6 +243,9 @@ static void test_answer(void **state)
                        "Referrer-Policy: no-referrer\r\nX-Extra: yes\r\n\r\n"
                        "POST /a b?x=1 h:1 127.0.0.1 3|hello");
     assert_null(strstr(answer, "Server:"));
+    assert_int_equal(f.logged, 1);
+    assert_int_equal(f.logged_status, 200);
+    assert_int_equal(f.logged_size, 35);
     answer = exchange_whole(&f, STR("HEAD / HTTP/1.1\r\nHost: h\r\n" CLOSE));
     assert_has(answer, "Content-Length: 22\r\n");
     assert_string_equal(strstr(answer, "\r\n\r\n"), "\r\n\r\n");
@@ -535,6 +550,8 @@ static void test_gone(void **state)
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
     close(fd); /* a reset */
     WAIT_FOR(&f, f.gone == 1);
+    assert_int_equal(f.logged, 1);
+    assert_int_equal(f.logged_status, 0);
     fd = peer_open(&f);
     peer_send(&f, fd, STR("GET /later HTTP/1.1\r\nHost: h\r\n\r\n"));
     WAIT_FOR(&f, f.kept);
@@ -584,6 +601,7 @@ static void test_stream(void **state)
     assert_true(http_stream_write(f.kept, STR("raw")));
     http_stream_end(f.kept);
     assert_string_equal(peer_read(&f, fd, "0\r\n\r\n"), "3\r\nraw\r\n0\r\n\r\n");
+    assert_int_equal(f.logged_size, 0x32 + 3);
     peer_send(&f, fd, STR("GET /again HTTP/1.1\r\nHost: h\r\n\r\n"));
     assert_has(peer_read(&f, fd, "|"), "GET /again");
     peer_send(&f, fd, STR("GET /stream HTTP/1.1\r\nHost: h\r\n\r\n"));
