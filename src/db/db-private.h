@@ -80,8 +80,10 @@ struct db_tx {
 struct db_driver {
     const char *name;
     enum db_backend backend;
-    /* Looks at the settings and takes what belongs to the db as a whole; both optional. */
+    /* Takes what belongs to the db as a whole. These four are optional. */
     int (*open)(struct db *db, struct error *err);
+    int (*opened)(struct db *db, struct error *err); /* SQLite: the writers stand */
+    int (*ready)(struct db *db, struct error *err);  /* anything beyond sessions that is wrong */
     void (*close)(struct db *db);
     enum db_fault (*connect)(struct db *db, bool log_store, bool read_only,
                              struct db_session **ret_session, struct error *err);

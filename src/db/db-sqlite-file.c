@@ -240,6 +240,9 @@ static void file_done(struct sqlite_file *file)
         pthread_mutex_unlock(&file->lock);
         pthread_join(file->thread, NULL);
     }
+    if (file->checking)
+        pthread_join(file->check_thread, NULL);
+    free(file->damage);
     free(file->path);
 }
 
@@ -254,6 +257,14 @@ int sqlite_store_open(struct db *db, struct error *err)
     if (file_init(&store->main, memory_strdup(db->url.path), false, err) < 0)
         return -1;
     return file_init(&store->log, log_path(db->url.path), true, err);
+}
+
+/* Once the writers have it open and it is known to be ours. */
+int sqlite_store_opened(struct db *db, struct error *err)
+{
+    struct sqlite_store *store = db->driver_data;
+
+    return sqlite_check_start(&store->main, err);
 }
 
 void sqlite_store_close(struct db *db)

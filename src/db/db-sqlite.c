@@ -128,9 +128,21 @@ static void session_disconnect(struct db_session *base)
 
     for (size_t i = 0; i < sizeof control_sql / sizeof *control_sql; i++)
         sqlite3_finalize(session->control[i]);
+    sqlite3_finalize(session->mark);
     db_statements_done(&session->statements);
     sqlite3_close(session->handle);
     free(session);
+}
+
+static int writer_prepare(struct sqlite_session *session, struct sqlite_store *store,
+                          struct error *err)
+{
+    if (sqlite_mark_check(session->handle, store, err) < 0)
+        return -1;
+    if (sqlite3_prepare_v3(session->handle, "UPDATE commit_mark SET commits = commits + 1", -1,
+                           SQLITE_PREPARE_PERSISTENT, &session->mark, NULL) == SQLITE_OK)
+        return 0;
+    return error_set(err, ERR_IO, "database file: %s", sqlite3_errmsg(session->handle));
 }
 
 static enum db_fault session_connect(struct db *db, bool log_store, bool read_only,
@@ -150,6 +162,8 @@ static enum db_fault session_connect(struct db *db, bool log_store, bool read_on
         if (sqlite3_prepare_v3(session->handle, control_sql[i], -1, SQLITE_PREPARE_PERSISTENT,
                                &session->control[i], NULL) != SQLITE_OK)
             failed = error_set(err, ERR_IO, "database file: %s", sqlite3_errmsg(session->handle));
+    if (!failed && !log_store && !read_only)
+        failed = writer_prepare(session, store, err);
     if (failed) {
         session_disconnect(&session->base);
         return DB_FAULT_REFUSED;
@@ -160,16 +174,21 @@ static enum db_fault session_connect(struct db *db, bool log_store, bool read_on
     return DB_FAULT_NONE;
 }
 
-static enum db_fault control(struct db_session *base, enum sqlite_control which, struct error *err)
+static enum db_fault step_once(struct sqlite_session *session, sqlite3_stmt *statement,
+                               struct error *err)
 {
-    struct sqlite_session *session = sqlite_of(base);
-    int code = sqlite3_step(session->control[which]);
+    int code = sqlite3_step(statement);
     enum db_fault fault = DB_FAULT_NONE;
 
     if (code != SQLITE_DONE)
         fault = sqlite_fault(session->handle, code, err);
-    sqlite3_reset(session->control[which]);
+    sqlite3_reset(statement);
     return fault;
+}
+
+static enum db_fault control(struct db_session *base, enum sqlite_control which, struct error *err)
+{
+    return step_once(sqlite_of(base), sqlite_of(base)->control[which], err);
 }
 
 static enum db_fault session_begin(struct db_session *base, bool read_only, struct error *err)
@@ -188,11 +207,17 @@ static enum db_fault session_rollback(struct db_session *base, struct error *err
 /* What COMMIT could not do is not done: an open transaction is taken back, so nothing is unknown. */
 static enum db_fault session_commit(struct db_session *base, struct error *err)
 {
+    struct sqlite_session *session = sqlite_of(base);
+    bool marks = session->mark && !base->read_only;
     struct error ignored;
-    enum db_fault fault = control(base, CONTROL_COMMIT, err);
+    enum db_fault fault = marks ? step_once(session, session->mark, err) : DB_FAULT_NONE;
 
+    if (fault == DB_FAULT_NONE)
+        fault = control(base, CONTROL_COMMIT, err);
     if (fault != DB_FAULT_NONE)
         session_rollback(base, &ignored);
+    else if (marks)
+        sqlite_mark_write(base->db->driver_data);
     return fault == DB_FAULT_RULE ? DB_FAULT_REFUSED : fault;
 }
 
@@ -392,7 +417,9 @@ const struct db_driver db_driver_sqlite = {
     .name = "sqlite",
     .backend = DB_SQLITE,
     .open = sqlite_store_open,
+    .opened = sqlite_store_opened,
     .close = sqlite_store_close,
+    .ready = sqlite_store_ready,
     .connect = session_connect,
     .disconnect = session_disconnect,
     .begin = session_begin,

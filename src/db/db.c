@@ -302,6 +302,8 @@ static int lanes_start(struct db *db, struct error *err)
 {
     if (db->driver->backend == DB_SQLITE && writers_connect(db, err) < 0)
         return -1;
+    if (db->driver->opened && db->driver->opened(db, err) < 0)
+        return -1;
     for (size_t i = 0; i < db->lane_count; i++)
         if (db_lane_start(&db->lanes[i], err) < 0)
             return -1;
@@ -404,7 +406,7 @@ int db_ready(struct db *db, struct error *err)
         if (!ready)
             return -1;
     }
-    return 0;
+    return db->driver->ready ? db->driver->ready(db, err) : 0;
 }
 
 int64_t db_clock_now_ms(const struct db *db)

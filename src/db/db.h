@@ -60,7 +60,8 @@ struct db_settings {
  * where the binary log is on); a server that fails this is refused, and db_ready says why. base is
  * the loop on which every done runs; NULL where only db_run is used.
  * After a failed write or fsync on SQLite the process ends at once (exit code 74): only a restart
- * knows what the disk holds.
+ * knows what the disk holds. A SQLite file that has lost commits since it was last open is refused
+ * (ERR_IO; db-sqlite-check.c); its pages are checked in the background, and db_ready tells.
  */
 int db_open(const struct db_settings *settings, struct event_base *base, struct db **ret_db,
             struct error *err);

@@ -3,6 +3,7 @@
 #include "db/db-sqlite.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -167,8 +168,8 @@ static void test_disk_full(void **state)
 /* The system's own file layer, but its fsync or write fails when told to. */
 static sqlite3_vfs failing_vfs;
 static sqlite3_vfs *real_vfs;
-static sqlite3_io_methods failing_methods;
-static const sqlite3_io_methods *real_methods;
+static sqlite3_io_methods failing_methods[2]; /* of the database, of its log */
+static const sqlite3_io_methods *real_methods; /* write and fsync are the same for both */
 static _Atomic bool fail_sync, fail_write;
 
 static int failing_sync(sqlite3_file *file, int flags)
@@ -188,13 +189,14 @@ static int failing_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, 
     int code = real_vfs->xOpen(vfs, name, file, flags, ret_flags);
 
     if (code == SQLITE_OK && (flags & (SQLITE_OPEN_MAIN_DB | SQLITE_OPEN_WAL))) {
-        if (!real_methods) { /* by the writer, before there are other threads */
+        sqlite3_io_methods *methods = &failing_methods[flags & SQLITE_OPEN_WAL ? 1 : 0];
+        if (!methods->xSync) { /* by the writer, before there are other threads */
             real_methods = file->pMethods;
-            failing_methods = *real_methods;
-            failing_methods.xSync = failing_sync;
-            failing_methods.xWrite = failing_write;
+            *methods = *real_methods;
+            methods->xSync = failing_sync;
+            methods->xWrite = failing_write;
         }
-        file->pMethods = &failing_methods;
+        file->pMethods = methods;
     }
     return code;
 }
@@ -221,26 +223,44 @@ static int child_fail(const char *what, const char *url)
     if (db_open(&settings, NULL, &db, &err) < 0 ||
         db_migrate(db, thing_migrations, 1, NULL, &err) < 0)
         return 1;
-    atomic_store(strcmp(what, "fsync") == 0 ? &fail_sync : &fail_write, true);
-    db_run(db, DB_POOL_API, one_fn, NULL, &err);
-    return 2; /* it gave an outcome */
+    atomic_store(&fail_sync, strcmp(what, "fsync") == 0);
+    atomic_store(&fail_write, strcmp(what, "write") == 0);
+    if (db_run(db, DB_POOL_API, one_fn, NULL, &err) != DB_OK)
+        return 2;
+    return raise(SIGKILL);
+}
+
+static int child_run(const struct test_db *t, const char *what)
+{
+    int status = 0;
+    pid_t child = fork();
+
+    if (child == 0) {
+        execl("/proc/self/exe", "test-db-sqlite", what, t->url, (char *)NULL);
+        _exit(3);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return status;
+}
+
+/* A commit that is in the log alone, as the process was killed right after it. */
+static void killed_after_commit(const struct test_db *t)
+{
+    int status = child_run(t, "nothing");
+
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGKILL);
+    assert_true(size_of(t, "belfry.db-wal") > 0);
 }
 
 /* The rows that the next start finds. */
 static int64_t rows_after(const char *what)
 {
     struct test_db t;
-    int status = 0;
 
     test_db_prepare(&t);
-    pid_t child = fork();
-    if (child == 0) {
-        execl("/proc/self/exe", "test-db-sqlite", what, t.url, (char *)NULL);
-        _exit(3);
-    }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    if (!WIFEXITED(status))
-        fail_msg("ended by signal %d", WTERMSIG(status));
+    int status = child_run(&t, what);
+    assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 74);
     test_open(&t);
     thing_migrate(t.db);
@@ -260,6 +280,91 @@ static void test_write_fails(void **state)
 {
     (void)state;
     assert_int_equal(rows_after("write"), 0);
+}
+
+/* --- a file that is not what it was -------------------------------------------------------------- */
+
+static void refused(struct test_db *t, const char *message)
+{
+    struct error err = { 0 };
+
+    assert_int_equal(db_open(&t->settings, NULL, &t->db, &err), -1);
+    assert_int_equal(err.code, ERR_IO);
+    if (!strstr(error_english(&err), message))
+        fail_msg("%s", error_english(&err));
+}
+
+/* Never silently empty. Who wants to go on without says so by removing the lock file. */
+static void test_empty_file_is_refused(void **state)
+{
+    struct test_db *t = *state;
+
+    assert_run(t->db, one_fn, NULL, DB_OK);
+    db_close(&t->db);
+    assert_int_equal(truncate(path_of(t, "belfry.db"), 0), 0);
+    refused(t, "lacks its last");
+    unlink(path_of(t, "belfry.db"));
+    refused(t, "lacks its last");
+    unlink(path_of(t, "belfry.db.lock"));
+    test_open(t);
+    thing_migrate(t->db);
+}
+
+static void test_lost_log_is_refused(void **state)
+{
+    struct test_db t;
+
+    (void)state;
+    test_db_prepare(&t);
+    killed_after_commit(&t);
+    test_open(&t);
+    assert_int_equal(number_of(t.db, "SELECT COUNT(*) FROM thing"), 1);
+    db_close(&t.db);
+
+    unlink(path_of(&t, "belfry.db"));
+    unlink(path_of(&t, "belfry.db.lock"));
+    killed_after_commit(&t);
+    unlink(path_of(&t, "belfry.db-wal"));
+    refused(&t, "lacks its last");
+    test_db_done(&t);
+}
+
+static void test_garbage_in_the_index_of_the_log(void **state)
+{
+    struct test_db t;
+
+    (void)state;
+    test_db_prepare(&t);
+    killed_after_commit(&t);
+    int fd = open(path_of(&t, "belfry.db-shm"), O_WRONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    for (int i = 0; i < 1000; i++)
+        assert_int_equal(write(fd, "garbage!", 8), 8);
+    close(fd);
+    test_open(&t);
+    assert_int_equal(number_of(t.db, "SELECT COUNT(*) FROM thing"), 1);
+    test_db_done(&t);
+}
+
+static void test_damaged_page_is_noticed(void **state)
+{
+    struct test_db *t = *state;
+    struct error err = { 0 };
+    int round = 0;
+    int64_t give_up_ms = clock_mono_ms() + 60000;
+
+    assert_run(t->db, fat_fn, &round, DB_OK);
+    assert_run(t->db, statement_fn, TEXT("UPDATE thing SET data = x'00', note = 'n'"), DB_OK);
+    db_close(&t->db);
+    int fd = open(path_of(t, "belfry.db"), O_WRONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    for (off_t page = 3; page < 12; page++) /* what stands where a page has its kind and cells */
+        assert_int_equal(pwrite(fd, "\xff\xff\xff\xff\xff\xff\xff\xff", 8, page * 4096), 8);
+    close(fd);
+    test_open(t);
+    while (db_ready(t->db, &err) == 0 || !strstr(err.message, "damaged"))
+        assert_true(clock_mono_ms() < give_up_ms);
+    assert_int_equal(err.code, ERR_IO);
 }
 
 /* --- urls --------------------------------------------------------------------------------------- */
@@ -318,10 +423,14 @@ int main(int argc, char **argv)
         DB_TEST(test_disk_full),
         cmocka_unit_test(test_fsync_fails),
         cmocka_unit_test(test_write_fails),
+        DB_TEST(test_empty_file_is_refused),
+        cmocka_unit_test(test_lost_log_is_refused),
+        cmocka_unit_test(test_garbage_in_the_index_of_the_log),
+        DB_TEST(test_damaged_page_is_noticed),
         cmocka_unit_test(test_urls),
     };
 
-    log_level_set(LOG_LEVEL_ERROR);
+    log_level_set(LOG_LEVEL_ERROR + 1); /* some are meant to happen */
     test_backend = DB_SQLITE;
     return cmocka_run_group_tests_name("sqlite", tests, NULL, NULL);
 }
