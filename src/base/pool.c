@@ -31,5 +31,8 @@ void pool_put(struct pool *pool, void *object)
 {
     memcpy(object, &pool->unused, sizeof pool->unused);
     pool->unused = object;
-    pool->count--;
+    if (--pool->count > 0)
+        return;
+    arena_reset(pool->arena);
+    pool->unused = NULL;
 }

@@ -7,7 +7,7 @@ struct arena;
 
 /*
  * Objects of one size that come and go: taken from an arena and used again after pool_put. Memory
- * is given back by pool_done only, so it stands at the peak; there is no header per object.
+ * is given back when the last object is put back; there is no header per object.
  */
 struct pool {
     struct arena *arena;
