@@ -6,7 +6,8 @@
         url = s.fresh_postgres("orders")       # a database of its own, made anew
 
     servers.py run -- COMMAND …   starts both, runs COMMAND with BELFRY_TEST_POSTGRES and
-                                  BELFRY_TEST_MYSQL (urls) and …_PASSWORD set, stops both
+                                  BELFRY_TEST_MYSQL (urls), …_PASSWORD and …_CA (the
+                                  certificate they show) set, stops both
 
 Commits are durable as in production (fsync on). The servers run as an unprivileged user, since
 PostgreSQL refuses root; their data is in a scratch folder that goes away with them.
@@ -66,6 +67,15 @@ class Server:
         self.folder.mkdir(mode=0o700)
         if self.user:
             os.chown(self.folder, self.user.pw_uid, self.user.pw_gid)
+        self.folder.chmod(0o711)  # the certificate is for everybody
+        self._certificate()
+
+    def _certificate(self):
+        """A certificate for 127.0.0.1 that vouches for itself."""
+        self.ca, self.key = self.folder / "certificate.pem", self.folder / "key.pem"
+        self._run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                  "ec_paramgen_curve:prime256v1", "-nodes", "-days", "7", "-subj", "/CN=belfry-test",
+                  "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", self.key, "-out", self.ca)
 
     def _as_user(self):
         if not self.user:
@@ -153,7 +163,9 @@ class Postgres(Server):
         return [self.bin / "postgres", "-D", self.data, "-p", self.port, "-k", self.folder,
                 "-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200",
                 "-c", "shared_buffers=128MB", "-c", "max_wal_size=2GB",
-                "-c", "deadlock_timeout=200ms", "-c", "timezone=Asia/Shanghai"]
+                "-c", "deadlock_timeout=200ms",
+                "-c", "ssl=on", "-c", f"ssl_cert_file={self.ca}", "-c", f"ssl_key_file={self.key}",
+                "-c", "timezone=Asia/Shanghai"]
 
     def connect(self, database="postgres"):
         import psycopg2
@@ -190,6 +202,7 @@ class MariaDB(Server):
         return ["mariadbd", "--no-defaults", f"--datadir={self.data}", f"--socket={self.socket}",
                 "--bind-address=127.0.0.1", f"--port={self.port}", f"--init-file={self.init}",
                 "--innodb-buffer-pool-size=128M", "--innodb-log-file-size=256M",
+                f"--ssl-cert={self.ca}", f"--ssl-key={self.key}", f"--ssl-ca={self.ca}",
                 "--default-time-zone=+08:00", "--skip-name-resolve", "--max-connections=200"]
 
     def connect(self, database="admin"):
@@ -258,6 +271,7 @@ class Servers:
         for kind in self.names:
             variables[f"BELFRY_TEST_{kind.upper()}"] = getattr(self, f"{kind}_url")
             variables[f"BELFRY_TEST_{kind.upper()}_PASSWORD"] = getattr(self, kind).password
+            variables[f"BELFRY_TEST_{kind.upper()}_CA"] = str(getattr(self, kind).ca)
         return variables
 
 

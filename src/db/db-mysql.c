@@ -177,14 +177,14 @@ static int handle_open(struct mysql_session *session, struct error *err)
     const struct db_url *url = &db->url;
     unsigned timeout_s = (unsigned)(db->connect_timeout_ms + 999) / 1000, local_infile = 0;
     unsigned protocol = url->socket ? MYSQL_PROTOCOL_SOCKET : MYSQL_PROTOCOL_TCP;
-    my_bool enforce = url->tls != DB_TLS_DEFAULT, verify = url->tls == DB_TLS_VERIFY;
+    my_bool tls = db_url_wants_tls(url), verify = url->tls == DB_TLS_VERIFY;
     MYSQL *handle = session->handle = mysql_init(NULL);
 
     mysql_options(handle, MYSQL_OPT_CONNECT_TIMEOUT, &timeout_s);
     mysql_options(handle, MYSQL_OPT_LOCAL_INFILE, &local_infile);
     mysql_options(handle, MYSQL_OPT_PROTOCOL, &protocol);
     mysql_options(handle, MYSQL_SET_CHARSET_NAME, "utf8mb4");
-    mysql_options(handle, MYSQL_OPT_SSL_ENFORCE, &enforce);
+    mysql_options(handle, MYSQL_OPT_SSL_ENFORCE, &tls);
     mysql_options(handle, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &verify);
     if (url->ca)
         mysql_options(handle, MYSQL_OPT_SSL_CA, url->ca);
@@ -193,6 +193,10 @@ static int handle_open(struct mysql_session *session, struct error *err)
                             url->database, (unsigned)url->port, url->socket, CLIENT_FOUND_ROWS))
         return error_set(err, ERR_UNAVAILABLE, "cannot reach the database: %s",
                          mysql_error(handle));
+    /* to the library "enforce" means "where the server has it" */
+    if (url->tls >= DB_TLS_REQUIRE && !mysql_get_ssl_cipher(handle))
+        return error_set(err, ERR_UNAVAILABLE, "cannot reach the database: %s",
+                         "the server has no TLS, and it is required");
     keepalive_set(handle);
     return 0;
 }

@@ -206,15 +206,17 @@ static PGconn *connection_open(const struct db *db)
 {
     const struct db_url *url = &db->url;
     static const char *const modes[] = {
-        [DB_TLS_DEFAULT] = "prefer", [DB_TLS_REQUIRE] = "require", [DB_TLS_VERIFY] = "verify-full",
+        [DB_TLS_DEFAULT] = "prefer", [DB_TLS_OFF] = "disable", [DB_TLS_REQUIRE] = "require",
+        [DB_TLS_VERIFY] = "verify-full",
     };
+    const char *mode = db_url_wants_tls(url) ? modes[url->tls] : "disable";
     char port[16], timeout[16];
     const char *names[] = { "host", "port", "user", "password", "dbname", "sslmode", "sslrootcert",
                             "connect_timeout", "application_name", "client_encoding",
                             "keepalives_idle", "keepalives_interval", "keepalives_count",
                             "tcp_user_timeout", NULL };
     const char *values[] = { url->socket ? url->socket : url->host, port, url->user, db->password,
-                             url->database, modes[url->tls], url->ca, timeout, "belfry", "UTF8",
+                             url->database, mode, url->ca, timeout, "belfry", "UTF8",
                              "5", "3", "3", "15000", NULL };
 
     snprintf(port, sizeof port, "%d", url->port ? url->port : 5432);

@@ -50,8 +50,10 @@ struct db_url {
     char *path;              /* SQLite: the file */
     char *user, *host, *database, *socket, *ca;
     int port;                /* 0: the backend's */
-    enum { DB_TLS_DEFAULT, DB_TLS_REQUIRE, DB_TLS_VERIFY } tls;
+    enum { DB_TLS_DEFAULT, DB_TLS_OFF, DB_TLS_REQUIRE, DB_TLS_VERIFY } tls;
 };
+/* What DB_TLS_DEFAULT comes to: TLS where the server has it, but not within this machine. */
+bool db_url_wants_tls(const struct db_url *url);
 int db_url_parse(const char *text, struct db_url *ret_url, struct error *err);
 void db_url_done(struct db_url *url);
 

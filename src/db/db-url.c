@@ -95,12 +95,14 @@ static int option_set(struct db_url *url, struct str name, struct str value, str
     if (!str_is(name, "tls"))
         return error_set(err, ERR_INVALID, "database url: unknown option %.*s", (int)name.size,
                          name.bytes);
-    if (str_is(value, "require"))
+    if (str_is(value, "off"))
+        url->tls = DB_TLS_OFF;
+    else if (str_is(value, "require"))
         url->tls = DB_TLS_REQUIRE;
     else if (str_is(value, "verify"))
         url->tls = DB_TLS_VERIFY;
     else
-        return error_set(err, ERR_INVALID, "database url: tls is require or verify");
+        return error_set(err, ERR_INVALID, "database url: tls is off, require or verify");
     return 0;
 }
 
@@ -175,6 +177,14 @@ int db_url_parse(const char *text, struct db_url *ret_url, struct error *err)
     }
     return error_set(err, ERR_INVALID,
                      "database url must begin with sqlite:, postgres:// or mysql://");
+}
+
+bool db_url_wants_tls(const struct db_url *url)
+{
+    if (url->tls != DB_TLS_DEFAULT)
+        return url->tls != DB_TLS_OFF;
+    return !url->socket && strcmp(url->host, "localhost") != 0 && strcmp(url->host, "::1") != 0 &&
+           strncmp(url->host, "127.", 4) != 0;
 }
 
 void db_url_done(struct db_url *url)

@@ -41,7 +41,9 @@ enum db_pool { DB_POOL_SCHEDULE, DB_POOL_API, DB_POOL_LOG, DB_POOL_COUNT };
 struct db_settings {
     /*
      * "sqlite:/path/belfry.db", "postgres://user@host:port/database" or
-     * "mysql://user@host:port/database" (also with ?socket=); never with a password in it.
+     * "mysql://user@host:port/database"; never with a password in it. Options of servers:
+     * ?socket=PATH; ?tls=off, require, or verify (certificate and name, by the system's authorities
+     * or ca=FILE); without it TLS where the server has it, but none on a loopback address.
      */
     const char *url;
     const char *password;      /* NULL: none; never logged */

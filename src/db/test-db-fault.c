@@ -179,6 +179,53 @@ static void test_server_stays_away(void **state)
     proxy_start(&far->proxy); /* for the teardown */
 }
 
+/* --- TLS --------------------------------------------------------------------------------------- */
+
+/* What becomes of an INSERT with these options behind the url. */
+static enum db_outcome insert_with(struct test_db *t, const char *options, struct error *err)
+{
+    struct insert insert = { .id = 1 };
+    char url[512];
+
+    db_close(&t->db);
+    snprintf(url, sizeof url, "%s%s", t->url, options);
+    t->settings.url = url;
+    t->settings.retry_timeout_ms = 500;
+    test_open(t);
+    enum db_outcome outcome = db_run(t->db, DB_POOL_API, insert_fn, &insert, err);
+    db_close(&t->db);
+    t->settings.url = t->url;
+    return outcome;
+}
+
+static void test_tls(void **state)
+{
+    struct test_db *t = *state;
+    struct error err = { 0 };
+    char options[256];
+
+    if (!test_env(test_backend, "_CA"))
+        skip();
+    assert_int_equal(insert_with(t, "?tls=require", &err), DB_OK);
+    assert_int_equal(insert_with(t, "?tls=off", &err), DB_CONFLICT); /* reached, and there */
+    assert_int_equal(insert_with(t, "?tls=verify", &err), DB_NOT_APPLIED); /* whose is it? */
+    assert_int_equal(err.code, ERR_UNAVAILABLE);
+    snprintf(options, sizeof options, "?tls=verify&ca=%s", test_env(test_backend, "_CA"));
+    assert_int_equal(insert_with(t, options, &err), DB_CONFLICT);
+}
+
+/* Somebody on the way says that there is no TLS: then there is no session. */
+static void test_tls_is_not_optional(void **state)
+{
+    struct far *far = *state;
+    struct error err = { 0 };
+
+    far_ready(far);
+    assert_int_equal(insert_with(&far->t, "?tls=require", &err), DB_NOT_APPLIED);
+    assert_int_equal(err.code, ERR_UNAVAILABLE);
+    assert_int_equal(insert_with(&far->t, "", &err), DB_OK); /* it is not for anything else */
+}
+
 /* --- without the proxy ------------------------------------------------------------------------- */
 
 struct crossing {
@@ -340,6 +387,8 @@ int main(void)
         FAR_TEST(test_connection_lost_before_commit),
         FAR_TEST(test_server_away_at_open),
         FAR_TEST(test_server_stays_away),
+        FAR_TEST(test_tls_is_not_optional),
+        DB_TEST(test_tls),
         DB_TEST(test_deadlock_is_run_again),
         DB_TEST(test_session_killed),
         DB_TEST(test_read_only_database_is_refused),

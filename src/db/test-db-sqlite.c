@@ -384,7 +384,7 @@ static void test_urls(void **state)
         "", "sqlite:", "sqlite::memory:", "http://a", "postgres://", "postgres://me@h",
         "postgres://h/d", "postgres://me@h:0/d", "postgres://me@h:70000/d", "mysql://me@/d",
         "postgres://me:secret@h/d", "mysql://m%0@h/d", "mysql://m%00@h/d", "mysql://m@h/d?x=1",
-        "mysql://m@h/d?tls=no", "mysql://m@[::1]x/d",
+        "mysql://m@h/d?tls=no", "mysql://m@h/d?tls=", "mysql://m@[::1]x/d",
     };
 
     (void)state;

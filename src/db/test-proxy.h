@@ -3,7 +3,7 @@
 
 /*
  * A TCP proxy inside the test, between the store and a server, that loses COMMIT's answer, or
- * COMMIT itself, or everything.
+ * COMMIT itself, or everything. It tells both that the other has no TLS, as an attacker would.
  */
 #include "db/test-db.h"
 
@@ -31,7 +31,7 @@ struct proxy {
     _Atomic bool stopping;
     struct proxy_pair {
         int client, server; /* -1: free */
-        bool cut_at_answer;
+        bool cut_at_answer, greeted;
     } pairs[PROXY_PAIRS];
 };
 
@@ -88,6 +88,22 @@ static inline bool has_commit(const char *bytes, size_t size)
     return found && (found + 6 == bytes + size || found[6] != 'T');
 }
 
+/* The first packet of a connection; true: it is answered and goes no further. */
+static inline bool tls_strip(struct proxy_pair *pair, bool from_client, char *bytes, ssize_t size)
+{
+    static const char postgres_asks[] = { 0, 0, 0, 8, 4, (char)0xd2, 0x16, 0x2f };
+
+    if (from_client && size == sizeof postgres_asks && !memcmp(bytes, postgres_asks, 8))
+        return forward(pair->client, "N", 1);
+    if (!from_client && !pair->greeted && size > 40 && bytes[4] == 10) {
+        /* MySQL's greeting: the version's end, thread id 4, scramble 8, 0, capabilities */
+        char *capabilities = bytes + 5 + strlen(bytes + 5) + 1 + 4 + 8 + 1;
+        capabilities[1] &= (char)~0x08; /* CLIENT_SSL */
+    }
+    pair->greeted = true;
+    return false;
+}
+
 /* false: the pair is to be closed. */
 static inline bool pair_pass(struct proxy *proxy, struct proxy_pair *pair, bool from_client)
 {
@@ -97,6 +113,8 @@ static inline bool pair_pass(struct proxy *proxy, struct proxy_pair *pair, bool 
 
     if (size <= 0)
         return false;
+    if (tls_strip(pair, from_client, bytes, size))
+        return true;
     if (!from_client && pair->cut_at_answer) {
         atomic_fetch_add(&proxy->cuts, 1);
         return false;
