@@ -147,8 +147,9 @@ const struct config_key config_keys[] = {
     { "execute", "script_nice", CONFIG_INT, "5", 0, 19,
       "Scripts yield to Belfry by so much (nice).", NULL, NULL },
     { "execute", "cgroups", CONFIG_CHOICE, "auto", 0, 0,
-      "auto: a control group for each script where they can be made; off: never.", "auto|off",
-      NULL },
+      "Control groups for scripts, where they can be made. auto: for those whose task limits memory "
+      "or processes; always: for all, which halves the scripts that can be started in a second; "
+      "off: never, limits are then kept by watching.", "auto|always|off", NULL },
     { "execute", "log_backlog", CONFIG_SIZE, "32m", 1 << 20, INT64_C(1) << 40,
       "Log text of all attempts that job-admin has not stored yet; more is dropped and counted.",
       NULL, NULL },

@@ -27,7 +27,7 @@ struct execute_settings {
     size_t spool_max;              /* bytes of the spool file */
     int grace_ms;                  /* scripts: from TERM to KILL */
     int nice;
-    bool cgroups;
+    bool cgroups, cgroups_always;
     const char *user;              /* scripts run as; NULL: as this process */
     bool any_user;                 /* a task may name another user, root too */
     char *work_dir;                /* scripts' private directories are made in it */

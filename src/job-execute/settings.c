@@ -47,7 +47,8 @@ int execute_settings_read(const struct config *config, struct execute_settings *
     ret->spool_max = (size_t)config_int(config, "execute.spool_size");
     ret->grace_ms = (int)config_int(config, "execute.stop_grace");
     ret->nice = (int)config_int(config, "execute.script_nice");
-    ret->cgroups = !strcmp(config_text(config, "execute.cgroups"), "auto");
+    ret->cgroups = strcmp(config_text(config, "execute.cgroups"), "off") != 0;
+    ret->cgroups_always = !strcmp(config_text(config, "execute.cgroups"), "always");
     ret->user = config_text(config, "execute.user");
     if (!ret->user && geteuid() == 0)
         ret->user = "nobody";

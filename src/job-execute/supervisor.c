@@ -23,8 +23,11 @@
 
 enum {
     LINGER_MS = 1000,        /* what the program has left may end by itself */
-    WATCH_MS = 25,           /* without a control group: between two looks at the tree */
-    WATCH_GROUP_MS = 250,    /* with one: between two looks at its counters */
+    WATCH_MS = 25,           /* between two looks at the tree: at least, */
+    WATCH_MAX_MS = 500,      /* and at most */
+    WATCH_GROUP_MS = 250,    /* between two looks at the counters of a control group */
+    MEMORY_PER_MS = 4 << 20, /* a tree cannot grow faster than that, */
+    TASKS_PER_MS = 4,        /* nor than that: so a tree far below its limits is left alone */
     KILL_MS = 3000,          /* for a tree to die of KILL */
 };
 
@@ -295,6 +298,18 @@ static void watch_group(struct supervisor *supervisor)
         limit_hit(supervisor, LAUNCH_PROCESSES);
 }
 
+/* As long as it may take to reach the nearer limit. */
+static int64_t watch_pause(const struct launch_limits *limits, int64_t memory, int64_t tasks)
+{
+    int64_t pause = WATCH_MAX_MS;
+
+    if (limits->memory && (limits->memory - memory) / MEMORY_PER_MS < pause)
+        pause = (limits->memory - memory) / MEMORY_PER_MS;
+    if (limits->processes && (limits->processes - tasks) / TASKS_PER_MS < pause)
+        pause = (limits->processes - tasks) / TASKS_PER_MS;
+    return pause < WATCH_MS ? WATCH_MS : pause;
+}
+
 static void watch_tree(struct supervisor *supervisor)
 {
     const struct launch_limits *limits = &supervisor->order.wire->limits;
@@ -312,6 +327,7 @@ static void watch_tree(struct supervisor *supervisor)
         limit_hit(supervisor, LAUNCH_MEMORY);
     else if (limits->processes && (int64_t)tasks > limits->processes)
         limit_hit(supervisor, LAUNCH_PROCESSES);
+    supervisor->watch_ms += watch_pause(limits, memory, (int64_t)tasks);
 }
 
 static bool is_limited(const struct supervisor *supervisor)
@@ -325,11 +341,13 @@ static void watch(struct supervisor *supervisor, int64_t mono_ms)
 {
     if (!is_limited(supervisor) || supervisor->phase == KILLING || mono_ms < supervisor->watch_ms)
         return;
-    supervisor->watch_ms = mono_ms + (supervisor->in_cgroup ? WATCH_GROUP_MS : WATCH_MS);
-    if (supervisor->in_cgroup)
-        watch_group(supervisor);
-    else
+    supervisor->watch_ms = mono_ms;
+    if (!supervisor->in_cgroup) {
         watch_tree(supervisor);
+        return;
+    }
+    watch_group(supervisor);
+    supervisor->watch_ms += WATCH_GROUP_MS;
 }
 
 /* --- the phases --------------------------------------------------------------------------------------------- */

@@ -263,8 +263,9 @@ static int request_fill(struct attempt *attempt, const struct script_task *task,
     request->cwd = task->cwd;
     request->nice = settings->nice;
     request->grace_ms = settings->grace_ms;
-    request->cgroup = settings->cgroups;
     limits_take(settings, task, &request->limits);
+    request->cgroup = settings->cgroups_always ||
+                      (settings->cgroups && (task->limits.memory || task->limits.processes));
     return 0;
 }
 
