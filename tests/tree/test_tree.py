@@ -41,6 +41,7 @@ def sources(*patterns):
 
 def none(faults):
     """One fault a line: pytest cuts long lists."""
+    faults = list(faults)
     assert not faults, "\n" + "\n".join(str(fault) for fault in faults)
 
 
@@ -263,6 +264,12 @@ def test_every_unit_test_and_fuzz_target_is_built():
         if f"'{name}'" not in builds and f"'{path.name}'" not in builds:
             faults.append(str(path.relative_to(TOP)))
     none(faults)
+
+
+def test_python_tests_have_different_names():
+    """pytest takes them for modules of one name space."""
+    names = [path.name for path in (TOP / "tests").rglob("test_*.py")]
+    none(name for name in set(names) if names.count(name) > 1)
 
 
 # --- documentation ------------------------------------------------------------------------------
