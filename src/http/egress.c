@@ -92,9 +92,8 @@ static bool embedded_ipv4(const struct address *address, struct address *ret)
     static const uint8_t nat64[12] = { 0, 0x64, 0xff, 0x9b }, zeros[12];
     const uint8_t *inner = NULL;
 
-    if (memcmp(address->bytes, nat64, 12) == 0)
-        inner = address->bytes + 12;
-    else if (memcmp(address->bytes, zeros, 12) == 0 && !address_is_loopback(address))
+    if (memcmp(address->bytes, nat64, 12) == 0 ||
+        (memcmp(address->bytes, zeros, 12) == 0 && !address_is_loopback(address)))
         inner = address->bytes + 12;
     else if (address->bytes[0] == 0x20 && address->bytes[1] == 0x02)
         inner = address->bytes + 2;

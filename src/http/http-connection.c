@@ -212,17 +212,16 @@ static int admit(struct http_connection *connection, const struct http_head *hea
 
     if (settings->admit)
         status = settings->admit(settings->ctx, &connection->exchange->request, &body_max);
+    bool too_long = head->chunked ? body_max == 0
+                                  : head->content_length > 0 &&
+                                        (uint64_t)head->content_length > body_max;
     *ret_body_max = body_max;
     if (status)
         *refusal = (struct http_refusal){ status, "refused" };
-    else if (head->content_length > 0 && (uint64_t)head->content_length > body_max)
-        *refusal = (struct http_refusal){ 413, "body too long" };
-    else if (!head->chunked || body_max)
-        return 0;
-    else
-        *refusal = (struct http_refusal){ 413, "body too long" };
-    if (!status && !body_max && body_is_unusual(head->method))
+    else if (too_long && !body_max && body_is_unusual(head->method))
         *refusal = (struct http_refusal){ 400, "body not allowed with this method" };
+    else if (too_long)
+        *refusal = (struct http_refusal){ 413, "body too long" };
     return refusal->status;
 }
 
