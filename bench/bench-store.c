@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { BATCH_MAX = 1000, JOBS = 20000, SECONDS = 3 };
@@ -83,6 +84,27 @@ static void batch_fill(struct batch *b)
         memcpy(b->finish[i], finish, sizeof finish);
     }
     b->round++;
+}
+
+/* What one measurement gave: processor time is the figure that a busy machine does not spoil. */
+struct figures {
+    double speed, cpu_us;
+};
+
+static double cpu_us(void)
+{
+    struct timespec used;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return (double)used.tv_sec * 1e6 + (double)used.tv_nsec / 1e3;
+}
+
+static struct figures figures_of(int64_t runs, int64_t began_ms, double began_cpu_us)
+{
+    return (struct figures){
+        .speed = (double)runs * 1000.0 / (double)(clock_mono_ms() - began_ms),
+        .cpu_us = (cpu_us() - began_cpu_us) / (double)runs,
+    };
 }
 
 /* --- through db.h ------------------------------------------------------------------------------ */
@@ -158,7 +180,7 @@ static int jobs_fn(struct db_tx *tx, void *ctx, struct error *err)
                         values[0], 3, JOBS, NULL, err);
 }
 
-static double measure_store(struct bench *bench, int size, int lanes)
+static struct figures measure_store(struct bench *bench, int size, int lanes)
 {
     struct batch *batches = memory_alloc(sizeof *batches * (size_t)lanes);
     struct error err = { 0 };
@@ -166,6 +188,7 @@ static double measure_store(struct bench *bench, int size, int lanes)
     end_on_failure(db_run(bench->db, DB_POOL_API, jobs_fn, NULL, &err), &err);
     bench->running = lanes;
     bench->runs = 0;
+    double began_cpu_us = cpu_us();
     int64_t began_ms = clock_mono_ms();
     bench->deadline_ms = began_ms + SECONDS * 1000;
     for (int i = 0; i < lanes; i++) {
@@ -177,7 +200,7 @@ static double measure_store(struct bench *bench, int size, int lanes)
     }
     event_base_dispatch(bench->base);
     free(batches);
-    return (double)bench->runs * 1000.0 / (double)(clock_mono_ms() - began_ms);
+    return figures_of(bench->runs, began_ms, began_cpu_us);
 }
 
 /* --- bare sqlite3 ------------------------------------------------------------------------------ */
@@ -203,7 +226,7 @@ static void raw_step(sqlite3_stmt *statement, const struct db_value *values, int
     sqlite3_reset(statement);
 }
 
-static double measure_raw(sqlite3 *handle, struct bench *bench, int size)
+static struct figures measure_raw(sqlite3 *handle, struct bench *bench, int size)
 {
     struct batch *b = memory_alloc(sizeof *b);
     sqlite3_stmt *claim, *insert, *finish;
@@ -214,6 +237,7 @@ static double measure_raw(sqlite3 *handle, struct bench *bench, int size)
     sqlite3_prepare_v2(handle, claim_sql, -1, &claim, NULL);
     sqlite3_prepare_v2(handle, insert_sql, -1, &insert, NULL);
     sqlite3_prepare_v2(handle, finish_sql, -1, &finish, NULL);
+    double began_cpu_us = cpu_us();
     int64_t began_ms = clock_mono_ms(), runs = 0;
     for (; clock_mono_ms() - began_ms < SECONDS * 1000; runs += size) {
         batch_fill(b);
@@ -228,12 +252,12 @@ static double measure_raw(sqlite3 *handle, struct bench *bench, int size)
             raw_step(finish, b->finish[i], 5);
         raw_exec(handle, "COMMIT");
     }
-    double speed = (double)runs * 1000.0 / (double)(clock_mono_ms() - began_ms);
+    struct figures figures = figures_of(runs, began_ms, began_cpu_us);
     sqlite3_finalize(claim);
     sqlite3_finalize(insert);
     sqlite3_finalize(finish);
     free(b);
-    return speed;
+    return figures;
 }
 
 static sqlite3 *raw_open(const char *path)
@@ -263,28 +287,37 @@ static const struct {
     int size, lanes;
 } shapes[] = { { 1, 1 }, { 1, 20 }, { 10, 20 }, { 100, 4 }, { 100, 16 }, { 1000, 4 } };
 
+static void shape_print(int size, int lanes, const struct figures *store,
+                        const struct db_statistics *before, const struct db_statistics *after,
+                        const struct figures *raw)
+{
+    double groups = (double)(after->groups - before->groups);
+
+    printf("batch %4d x %2d under way: %7.0f runs/s, %5.1f us of processor a run; "
+           "%4.1f pieces of work a commit of %5.2f ms",
+           size, lanes, store->speed, store->cpu_us,
+           (double)(after->committed - before->committed) / groups,
+           (double)(after->commit_us_total - before->commit_us_total) / 1000.0 / groups);
+    if (raw)
+        printf("; raw %7.0f and %5.1f us, ratio %.2f", raw->speed, raw->cpu_us,
+               store->speed / raw->speed);
+    printf("\n");
+    fflush(stdout);
+}
+
 static void bench_run(struct bench *bench, sqlite3 *raw)
 {
-    double baselines[BATCH_MAX + 1] = { 0 };
+    static struct figures baselines[BATCH_MAX + 1];
 
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         int size = shapes[i].size;
         struct db_statistics before, after;
         db_statistics(bench->db, DB_POOL_SCHEDULE, &before);
-        double speed = measure_store(bench, size, shapes[i].lanes);
+        struct figures store = measure_store(bench, size, shapes[i].lanes);
         db_statistics(bench->db, DB_POOL_SCHEDULE, &after);
-        if (raw && baselines[size] == 0)
+        if (raw && baselines[size].speed == 0)
             baselines[size] = measure_raw(raw, bench, size);
-        printf("batch %4d x %2d under way: %8.0f runs/s, %5.1f pieces of work a commit, commit %5.2f "
-               "ms",
-               size, shapes[i].lanes, speed,
-               (double)(after.committed - before.committed) / (double)(after.groups - before.groups),
-               (double)(after.commit_us_total - before.commit_us_total) / 1000.0 /
-                   (double)(after.groups - before.groups));
-        if (raw)
-            printf(", raw %8.0f, ratio %.2f", baselines[size], speed / baselines[size]);
-        printf("\n");
-        fflush(stdout);
+        shape_print(size, shapes[i].lanes, &store, &before, &after, raw ? &baselines[size] : NULL);
     }
 }
 
