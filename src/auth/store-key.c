@@ -27,16 +27,24 @@ static void key_read(const struct db_result *row, struct api_key *key)
     };
 }
 
-static int key_grants_load(struct db_tx *tx, struct arena *arena, struct api_key *key,
-                           struct error *err)
+/* Of keys in the order of their ids. */
+static int key_grants_load(struct db_tx *tx, struct arena *arena, struct api_key *keys,
+                           size_t count, struct error *err)
 {
     struct db_result *rows;
+    struct grant_rows grants;
 
+    if (count == 0)
+        return 0;
     if (DB_QUERY(tx, arena, &rows, err,
-                 "SELECT api_key_id, group_id, role FROM api_key_role WHERE api_key_id = ? "
-                 "ORDER BY group_id", DB_I(key->id)) < 0)
+                 "SELECT api_key_id, group_id, role FROM api_key_role WHERE api_key_id >= ? "
+                 "AND api_key_id <= ? ORDER BY api_key_id, group_id", DB_I(keys[0].id),
+                 DB_I(keys[count - 1].id)) < 0)
         return -1;
-    return store_grants_read(rows, arena, key->id, &key->grants, &key->grant_count);
+    grant_rows_read(rows, arena, &grants);
+    for (size_t i = 0; i < count; i++)
+        keys[i].grants = grant_rows_of(&grants, keys[i].id, &keys[i].grant_count);
+    return 0;
 }
 
 static int key_one(struct db_tx *tx, struct arena *arena, struct db_result *rows,
@@ -45,7 +53,7 @@ static int key_one(struct db_tx *tx, struct arena *arena, struct db_result *rows
     if (!db_next(rows))
         return 0;
     key_read(rows, ret);
-    return key_grants_load(tx, arena, ret, err) < 0 ? -1 : 1;
+    return key_grants_load(tx, arena, ret, 1, err) < 0 ? -1 : 1;
 }
 
 int store_key_find(struct db_tx *tx, struct arena *arena, const char *key_id, struct api_key *ret,
@@ -93,12 +101,9 @@ int store_key_list(struct db_tx *tx, struct arena *arena, int64_t user_id, int64
     keys = ARENA_ARRAY(arena, struct api_key, db_row_count(rows) + 1);
     while (db_next(rows))
         key_read(rows, &keys[count++]);
-    for (size_t i = 0; i < count; i++)
-        if (key_grants_load(tx, arena, &keys[i], err) < 0)
-            return -1;
     *ret_keys = keys;
     *ret_count = count;
-    return 0;
+    return key_grants_load(tx, arena, keys, count, err);
 }
 
 int store_key_count(struct db_tx *tx, struct arena *arena, int64_t user_id, int64_t *ret_count,

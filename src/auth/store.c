@@ -4,19 +4,34 @@
 
 /* --- grants of anything ----------------------------------------------------------------------- */
 
-int store_grants_read(struct db_result *rows, struct arena *arena, int64_t id,
-                      struct grant **ret_grants, size_t *ret_count)
+void grant_rows_read(struct db_result *rows, struct arena *arena, struct grant_rows *ret)
 {
-    struct grant *grants = ARENA_ARRAY(arena, struct grant, db_row_count(rows) + 1);
-    size_t count = 0;
+    size_t count = db_row_count(rows);
 
-    while (db_next(rows))
-        if (db_int(rows, 0) == id)
-            grants[count++] = (struct grant){ .group_id = (int32_t)db_int(rows, 1),
-                                              .role = (int32_t)db_int(rows, 2) };
-    *ret_grants = grants;
-    *ret_count = count;
-    return 0;
+    ret->ids = ARENA_ARRAY(arena, int64_t, count + 1);
+    ret->grants = ARENA_ARRAY(arena, struct grant, count + 1);
+    for (ret->count = 0; db_next(rows); ret->count++) {
+        ret->ids[ret->count] = db_int(rows, 0);
+        ret->grants[ret->count] = (struct grant){ .group_id = (int32_t)db_int(rows, 1),
+                                                  .role = (int32_t)db_int(rows, 2) };
+    }
+}
+
+struct grant *grant_rows_of(const struct grant_rows *rows, int64_t id, size_t *ret_count)
+{
+    size_t low = 0, high = rows->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (rows->ids[middle] < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (high = low; high < rows->count && rows->ids[high] == id; high++)
+        ;
+    *ret_count = high - low;
+    return rows->grants + low;
 }
 
 int store_grants_insert(struct db_tx *tx, const char *sql, int64_t id, const struct grant *grants,
@@ -93,16 +108,24 @@ static void user_read(const struct db_result *row, struct user *user)
     };
 }
 
-static int user_grants_load(struct db_tx *tx, struct arena *arena, struct user *user,
+/* Of users in the order of their ids. */
+static int user_grants_load(struct db_tx *tx, struct arena *arena, struct user *users, size_t count,
                             struct error *err)
 {
     struct db_result *rows;
+    struct grant_rows grants;
 
+    if (count == 0)
+        return 0;
     if (DB_QUERY(tx, arena, &rows, err,
-                 "SELECT user_id, group_id, role FROM user_role WHERE user_id = ? "
-                 "ORDER BY group_id", DB_I(user->id)) < 0)
+                 "SELECT user_id, group_id, role FROM user_role WHERE user_id >= ? "
+                 "AND user_id <= ? ORDER BY user_id, group_id", DB_I(users[0].id),
+                 DB_I(users[count - 1].id)) < 0)
         return -1;
-    return store_grants_read(rows, arena, user->id, &user->grants, &user->grant_count);
+    grant_rows_read(rows, arena, &grants);
+    for (size_t i = 0; i < count; i++)
+        users[i].grants = grant_rows_of(&grants, users[i].id, &users[i].grant_count);
+    return 0;
 }
 
 static int user_one(struct db_tx *tx, struct arena *arena, struct db_result *rows,
@@ -111,7 +134,7 @@ static int user_one(struct db_tx *tx, struct arena *arena, struct db_result *row
     if (!db_next(rows))
         return 0;
     user_read(rows, ret);
-    return user_grants_load(tx, arena, ret, err) < 0 ? -1 : 1;
+    return user_grants_load(tx, arena, ret, 1, err) < 0 ? -1 : 1;
 }
 
 int store_user_find(struct db_tx *tx, struct arena *arena, const char *name, struct user *ret,
@@ -150,12 +173,9 @@ int store_user_list(struct db_tx *tx, struct arena *arena, int64_t after_id, int
     users = ARENA_ARRAY(arena, struct user, db_row_count(rows) + 1);
     while (db_next(rows))
         user_read(rows, &users[count++]);
-    for (size_t i = 0; i < count; i++)
-        if (user_grants_load(tx, arena, &users[i], err) < 0)
-            return -1;
     *ret_users = users;
     *ret_count = count;
-    return 0;
+    return user_grants_load(tx, arena, users, count, err);
 }
 
 int store_user_insert(struct db_tx *tx, struct user *user, struct error *err)
