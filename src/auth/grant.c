@@ -37,6 +37,18 @@ static void grant_add(struct grant *grants, size_t *count, int32_t group_id, int
     grants[(*count)++] = (struct grant){ .group_id = group_id, .role = role };
 }
 
+/* Leaves out what the role over all groups gives anyway. */
+static size_t grants_shorten(struct grant *grants, size_t count)
+{
+    int32_t all = (int32_t)grants_role(grants, count, 0);
+    size_t kept = 0;
+
+    for (size_t i = 0; i < count; i++)
+        if (grants[i].group_id == 0 || grants[i].role > all)
+            grants[kept++] = grants[i];
+    return kept;
+}
+
 size_t grants_intersect(const struct grant *key, size_t key_count, const struct grant *owner,
                         size_t owner_count, struct arena *arena, struct grant **ret_grants)
 {
@@ -53,5 +65,5 @@ size_t grants_intersect(const struct grant *key, size_t key_count, const struct 
         grant_add(grants, &count, owner[i].group_id,
                   role_min(owner[i].role, (int32_t)grants_role(key, key_count, owner[i].group_id)));
     *ret_grants = grants;
-    return count;
+    return grants_shorten(grants, count);
 }

@@ -308,8 +308,12 @@ static int create_grants(struct key_work *w, struct error *err)
 
     w->key.grants = principal->grants;
     w->key.grant_count = principal->grant_count;
-    if (!w->input.has_grants)
-        return 0;
+    if (!w->input.has_grants) {
+        if (w->key.grant_count <= GRANTS_MAX)
+            return 0;
+        return error_set_at(err, ERR_INVALID, "grants", "name at most %d of your grants",
+                            GRANTS_MAX);
+    }
     w->key.grant_count = w->input.grant_count;
     if (role_grants_read(&w->work, w->input.grants, w->input.grant_count, &w->key.grants, err) < 0)
         return -1;

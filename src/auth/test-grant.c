@@ -82,6 +82,20 @@ static void test_grants_intersect_all_small_sets(void **state)
     arena_free(&arena);
 }
 
+static void test_grants_intersect_is_short(void **state)
+{
+    struct arena *arena = arena_new();
+    struct grant key[] = { { 0, ROLE_DEVELOPER } };
+    struct grant owner[] = { { 0, ROLE_OPERATOR }, { 7, ROLE_VIEWER }, { 8, ROLE_DEVELOPER } };
+    struct grant *grants;
+
+    (void)state;
+    assert_int_equal(grants_intersect(key, 1, owner, 3, arena, &grants), 2);
+    assert_int_equal(grants[0].group_id, 0);
+    assert_int_equal(grants[1].group_id, 8);
+    arena_free(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -89,6 +103,7 @@ int main(void)
         cmocka_unit_test(test_grants_within),
         cmocka_unit_test(test_grants_intersect_never_exceeds_the_owner),
         cmocka_unit_test(test_grants_intersect_all_small_sets),
+        cmocka_unit_test(test_grants_intersect_is_short),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
