@@ -24,7 +24,8 @@ int password_pool_new(struct event_base *base, unsigned threads, unsigned waitin
 /* Waits for hashes that run; those that wait are dropped, and no done is called any more. */
 void password_pool_free(struct password_pool **pool);
 
-/* hash: a fresh one; NULL where none was asked for or needed. Both valid during done only. */
+/* hash: a fresh one, valid during done only; NULL where none was asked for or needed, or where
+ * there was no memory to make it. */
 typedef void password_done(void *ctx, bool match, const char *hash);
 
 /*

@@ -58,6 +58,8 @@ extern const struct json_table audit_entry_table, audit_check_table;
 
 /* Texts of requests that are secret are wiped as soon as they were used. */
 void secret_wipe(char *text);
+/* A hash that could not be made fails the request; else a copy of it in the request's arena. */
+char *request_hash_taken(struct request *request, const char *hash);
 /* 429 with Retry-After. */
 void request_throttled(struct request *request, int64_t wait_ms);
 

@@ -102,6 +102,17 @@ void secret_wipe(char *text)
     sodium_memzero(text, strlen(text));
 }
 
+char *request_hash_taken(struct request *request, const char *hash)
+{
+    struct error err;
+
+    if (hash)
+        return arena_strdup(request->arena, hash);
+    error_set(&err, ERR_UNAVAILABLE, "there is no memory to hash a password now");
+    request_fail(request, &err);
+    return NULL;
+}
+
 /* --- a new session ---------------------------------------------------------------------------- */
 
 /* Signing in and changing one's password: both end with a fresh session and its cookie. */
@@ -340,8 +351,9 @@ static void change_verified(void *ctx, bool match, const char *hash)
     struct error err;
 
     if (match) {
-        s->hash = arena_strdup(s->work.arena, hash);
-        new_session_start(s);
+        s->hash = request_hash_taken(s->work.request, hash);
+        if (s->hash)
+            new_session_start(s);
         return;
     }
     error_set_at(&err, ERR_INVALID, "current", "is not the present password");

@@ -104,7 +104,9 @@ static void complete_hashed(void *ctx, bool match, const char *hash)
     struct setup_work *w = ctx;
 
     (void)match;
-    w->user.password = arena_strdup(w->work.arena, hash);
+    w->user.password = request_hash_taken(w->work.request, hash);
+    if (!w->user.password)
+        return;
     w->work.run = complete_run;
     w->work.answer = complete_answer;
     w->work.changes_rights = true;

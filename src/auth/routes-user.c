@@ -257,8 +257,9 @@ static void create_hashed(void *ctx, bool match, const char *hash)
     struct user_creation *c = ctx;
 
     (void)match;
-    c->user.password = arena_strdup(c->work.arena, hash);
-    work_write(&c->work);
+    c->user.password = request_hash_taken(c->work.request, hash);
+    if (c->user.password)
+        work_write(&c->work);
 }
 
 static void create_named(struct work *work)
@@ -434,9 +435,10 @@ static void reset_hashed(void *ctx, bool match, const char *hash)
     struct user_work *w = ctx;
 
     (void)match;
-    w->password = arena_strdup(w->work.arena, hash);
+    w->password = request_hash_taken(w->work.request, hash);
     w->work.run = reset_run;
-    work_write(&w->work);
+    if (w->password)
+        work_write(&w->work);
 }
 
 /* The name is known now: the password must not contain it. */
