@@ -410,7 +410,7 @@ int gate_admit(void *ctx, const struct http_request *head, size_t *ret_body_max)
     const struct service *service;
     const struct route *found;
 
-    if (head->method == HTTP_GET || head->method == HTTP_HEAD || head->method == HTTP_DELETE)
+    if (head->method != HTTP_POST && head->method != HTTP_PUT && head->method != HTTP_PATCH)
         return 0;
     if (route_find(gateway->node->services, gateway->node->service_count, head->method, head->path,
                    head->arena, &service, &found, params, &allow) == 1)
