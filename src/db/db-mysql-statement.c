@@ -266,6 +266,12 @@ static int all_bulk(struct mysql_session *session, MYSQL_STMT *statement,
     return 1;
 }
 
+/* MariaDB refuses arrays for INSERT … SELECT (error 1295). */
+static bool takes_bulk(const char *sql)
+{
+    return strncmp(sql, "INSERT", 6) != 0 || !strstr(sql, " SELECT ");
+}
+
 enum db_fault mysql_exec(struct db_session *base, const char *sql, const struct db_value *values,
                          size_t value_count, size_t row_count, bool each_one, int64_t *ret_rows,
                          struct error *err)
@@ -276,7 +282,7 @@ enum db_fault mysql_exec(struct db_session *base, const char *sql, const struct 
 
     if (fault != DB_FAULT_NONE)
         return fault;
-    if (!session->bulk || row_count < 4 || value_count == 0)
+    if (!session->bulk || row_count < 4 || value_count == 0 || !takes_bulk(sql))
         return rows_one_by_one(session, statement, values, value_count, row_count, ret_rows, err);
     /* who fails unless each row changes one needs no way back */
     if (!each_one)

@@ -219,6 +219,36 @@ static void test_exec_many(void **state)
     assert_run(t->db, insert_many_fn, NULL, DB_CONFLICT);
 }
 
+static int copy_many_fn(struct db_tx *tx, void *ctx, struct error *err)
+{
+    int64_t *rows = ctx;
+    struct db_value values[8][3];
+    char names[8][16];
+
+    for (int i = 0; i < 8; i++) {
+        snprintf(names[i], sizeof names[i], "copy%d", i);
+        values[i][0] = DB_I(10000 + i);
+        values[i][1] = DB_T(names[i]);
+        values[i][2] = DB_I(i % 2 ? i : -1); /* every second one has no row to copy */
+    }
+    return db_exec_many(
+        tx, "INSERT INTO thing (id, name, number) SELECT ?, ?, number FROM thing WHERE id = ?",
+        values[0], 3, 8, rows, err);
+}
+
+/* MariaDB binds no arrays to INSERT … SELECT. */
+static void test_exec_many_copies(void **state)
+{
+    struct test_db *t = *state;
+    int64_t rows[8];
+
+    assert_run(t->db, insert_many_fn, NULL, DB_OK);
+    assert_run(t->db, copy_many_fn, rows, DB_OK);
+    for (int i = 0; i < 8; i++)
+        assert_int_equal(rows[i], i % 2);
+    assert_int_equal(number_of(t->db, "SELECT COUNT(*) FROM thing WHERE id >= 10000"), 4);
+}
+
 static int insert_new_fn(struct db_tx *tx, void *ctx, struct error *err)
 {
     bool *inserted = ctx;
@@ -591,6 +621,7 @@ int main(void)
         DB_TEST(test_broken_rules),
         DB_TEST(test_read_only),
         DB_TEST(test_exec_many),
+        DB_TEST(test_exec_many_copies),
         DB_TEST(test_insert_new),
         DB_TEST(test_insert_new_hides_nothing),
         DB_TEST(test_values),
