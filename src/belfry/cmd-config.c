@@ -15,7 +15,6 @@ static const char help[] =
     "\n"
     "Prints every key with the value in force and where it comes from: a file and line, the\n"
     "environment, or the default. Secrets show as (set). --docs prints what each key means.\n"
-    "The output is a valid configuration file: belfry config > belfry.ini is a start.\n"
     "\n"
     "examples:\n"
     "  belfry config                                 what would `belfry serve` use here?\n"

@@ -9,8 +9,8 @@
 
 const struct config_key config_keys[] = {
     { "node", "name", CONFIG_TEXT, NULL, 0, 0,
-      "Name of this process in the cluster, unique; default: the host name, with the services after "
-      "a '/' where only some run here.", NULL, NULL },
+      "Name of this process in the cluster, unique; default: the host name, and after it the "
+      "services where only some run here.", NULL, NULL },
     { "node", "drain_timeout", CONFIG_DURATION, "30s", 0, HOUR,
       "How long a stop (SIGTERM) waits for what is running.", NULL, NULL },
 

@@ -21,7 +21,24 @@ static const char docs_head[] =
     "A `#` or `;` at the beginning of a line makes it a comment. Times are `250ms`, `10s`, `5m`, "
     "`2h`, `1d`;\nsizes `512`, `64k`, `10m`, `1g` (powers of 1024); lists are separated by commas. "
     "A secret has no\ndefault, is never printed, and may stand in a file of its own: `KEY_file = "
-    "path`, or\n`BELFRY_SECTION_KEY_FILE`.\n";
+    "path`, or\n`BELFRY_SECTION_KEY_FILE`.\n"
+    "\n"
+    "Everything on one machine needs no file at all. Behind a TLS proxy on the same machine, with "
+    "PostgreSQL:\n"
+    "\n"
+    "```ini\n"
+    "[http]\n"
+    "public_url = https://belfry.example.com\n"
+    "trusted_proxies = 127.0.0.1\n"
+    "[store]\n"
+    "url = postgres://belfry@db.example.com:5432/belfry\n"
+    "password_file = /etc/belfry/store-password\n"
+    "```\n"
+    "\n"
+    "Services in processes of their own (`belfry serve gateway`, `belfry serve job-admin` …) share "
+    "such a file\nand add the same `[cluster] join_key_file` and the addresses in `[registry]`; "
+    "what differs between\nprocesses of one machine, `BELFRY_DATA` and where there are two of a "
+    "kind `BELFRY_INTERNAL_LISTEN` and\n`BELFRY_NODE_NAME`, goes into the environment of each.\n";
 
 const char *config_type_name(enum config_type type)
 {

@@ -109,14 +109,14 @@ static void wire_take(const struct wire_error *wire, struct error *ret)
         arg_take(ret, wire->args[i]);
 }
 
-void call_error_read(struct str text, struct error *ret)
+int call_error_read(struct str text, struct error *ret)
 {
     struct arena *arena = arena_new();
     struct wire_error wire = { 0 };
 
-    if (json_read_all(text, 64 * 1024, &wire_table, arena, &wire, NULL) == 0)
+    int rc = json_read_all(text, 64 * 1024, &wire_table, arena, &wire, NULL);
+    if (rc == 0)
         wire_take(&wire, ret);
-    else
-        error_set(ret, ERR_INTERNAL, "the answer of another process cannot be read");
     arena_free(&arena);
+    return rc;
 }

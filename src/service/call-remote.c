@@ -60,8 +60,9 @@ static void answer_take(struct remote_call *rc, const struct http_call_result *r
     if (result->status == 200)
         error_set(&err, ERR_INTERNAL, "%s answered %s with something unreadable: %s", rc->instance,
                   rc->type->name, error_english(&why));
-    else
-        call_error_read(result->body, &err);
+    else if (call_error_read(result->body, &err) < 0) /* of the listener itself, or a proxy */
+        error_set(&err, result->status >= 502 ? ERR_UNAVAILABLE : ERR_INTERNAL,
+                  "%s answered %s with status %d", rc->instance, rc->type->name, result->status);
     finish(rc, NULL, true, &err);
 }
 
@@ -80,12 +81,15 @@ static void on_done(void *ctx, const struct http_call_result *result)
         answer_take(rc, result);
         return;
     }
-    if (result->failure == HTTP_FAILURE_NONE)
-        call_error_read(result->body, &err);
-    else
+    if (result->failure == HTTP_FAILURE_NONE) {
+        if (call_error_read(result->body, &err) < 0)
+            error_set(&err, ERR_UNAVAILABLE, "%s answered %s with status %d", rc->instance,
+                      rc->type->name, result->status);
+    } else {
         error_set(&err, result->failure == HTTP_FAILURE_TIMEOUT_TOTAL ? ERR_TIMEOUT : ERR_UNAVAILABLE,
                   "%s at %s does not answer: %s", rc->type->service, rc->instance,
                   error_english(result->err));
+    }
     finish(rc, NULL, !not_handled, &err);
 }
 

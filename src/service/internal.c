@@ -21,7 +21,7 @@
  */
 enum {
     HEAD_MAX = 128 * 1024,              /* claims with many grants */
-    BODY_UNVERIFIED_MAX = 1024 * 1024,  /* of a sender that has not been verified yet */
+    BODY_UNVERIFIED_MAX = 4 * 1024 * 1024, /* of a sender whose key is not known yet */
     CALL_BODY_MAX = 16 * 1024 * 1024,
     API_BODY_MAX = 1024 * 1024,
 };
@@ -320,5 +320,8 @@ int internal_open(struct frame *frame, struct error *err)
     if (http_server_new(frame->node.base, &settings, &frame->internal, err) < 0)
         return -1;
     egress_own_port(frame->node.egress, (uint16_t)http_server_port(frame->internal));
+    if (!settings.tls_certificate && !listen_is_loopback(settings.listen))
+        LOG_WARN("other processes are answered over plain HTTP: signed, but readable on the way; set "
+                 "internal.tls_certificate", "listen", settings.listen);
     return url_make(frame, settings.listen, err);
 }

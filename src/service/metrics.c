@@ -1,6 +1,6 @@
 #include "service/service-private.h"
 
-#include "base/clock.h"
+#include "base/log.h"
 #include "http/egress.h"
 
 #include <dirent.h>
@@ -210,5 +210,7 @@ int metrics_open(struct frame *frame, struct error *err)
     if (http_server_new(frame->node.base, &settings, &frame->metrics, err) < 0)
         return -1;
     egress_own_port(frame->node.egress, (uint16_t)http_server_port(frame->metrics));
+    if (!listen_is_loopback(settings.listen))
+        LOG_WARN("/metrics answers anybody who reaches it", "listen", settings.listen);
     return 0;
 }

@@ -1,5 +1,6 @@
 #include "service/service-private.h"
 
+#include "base/address.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -7,6 +8,7 @@
 #include "http/egress.h"
 #include "registry/registry.h"
 
+#include <errno.h>
 #include <event2/thread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,6 +103,16 @@ bool frame_is_apart(const struct frame *frame)
            config_is_set(frame->node.config, "internal.listen");
 }
 
+bool listen_is_loopback(const char *listen)
+{
+    const char *colon = strrchr(listen, ':');
+    struct str host = { listen, colon ? (size_t)(colon - listen) : strlen(listen) };
+    struct address address;
+
+    return str_is(host, "localhost") ||
+           (address_parse(host, &address) && address_is_loopback(&address));
+}
+
 static int cluster_check(const struct frame *frame, struct error *err)
 {
     const char *key = config_text(frame->node.config, "cluster.join_key");
@@ -120,6 +132,17 @@ static int cluster_check(const struct frame *frame, struct error *err)
 const unsigned char *node_public_key(const struct node *node)
 {
     return identity_public_key(frame_of(node)->identity);
+}
+
+/* Absolute: what is started with another working folder gets it, too. */
+static int data_path_set(struct frame *frame, struct error *err)
+{
+    frame->data_path = realpath(frame->node.data_dir, NULL);
+    if (!frame->data_path)
+        return error_set(err, ERR_IO, "cannot use the data folder %s: %s", frame->node.data_dir,
+                         strerror(errno));
+    frame->node.data_dir = frame->data_path;
+    return 0;
 }
 
 /* --- new and free ------------------------------------------------------------------------------ */
@@ -175,6 +198,7 @@ int frame_new(const struct service_setup *setup, struct frame **ret_frame, int *
     }
     posts_init(frame);
     if (data_dir_open(frame->node.data_dir, &frame->data_dir, err) < 0 ||
+        data_path_set(frame, err) < 0 ||
         name_set(frame, err) < 0 || cluster_check(frame, err) < 0 ||
         identity_new(frame->node.data_dir, frame->name, &frame->identity, err) < 0 ||
         libraries_open(frame, err) < 0) {
@@ -202,6 +226,7 @@ void frame_free(struct frame **frame)
     if (f->node.base)
         event_base_free(f->node.base);
     data_dir_free(&f->data_dir);
+    free(f->data_path);
     free(f->name);
     free(f->url);
     free(f);

@@ -37,7 +37,7 @@ struct frame {
     struct enrolment *enrolment; /* NULL: auth runs here, or nothing else does */
 
     struct data_dir *data_dir;
-    char *name, *url;
+    char *name, *url, *data_path;
     bool ready;               /* every service has started */
     bool stop, stop_at_once;  /* a signal came; a second one */
     struct event *signals[4];
@@ -60,6 +60,7 @@ struct running *frame_running(const struct frame *frame, const char *service_nam
 bool registry_is_meant(const struct frame *frame, const char *service_name);
 /* Whether there are, or may be, other processes of the cluster. */
 bool frame_is_apart(const struct frame *frame);
+bool listen_is_loopback(const char *listen); /* "host:port" */
 int exit_code_of(enum error_code code);
 
 /* --- store.c ----------------------------------------------------------------------------------- */
@@ -141,8 +142,8 @@ void enrolment_again(struct enrolment *enrolment);
 
 /* An error on its way between processes: code, English format, arguments, path, position. */
 void call_error_write(const struct error *err, struct buf *out);
-/* ERR_INTERNAL where text is no such thing. */
-void call_error_read(struct str text, struct error *ret);
+/* -1 where text is no such thing. */
+int call_error_read(struct str text, struct error *ret);
 
 struct call {
     struct frame *frame;

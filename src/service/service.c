@@ -1,7 +1,6 @@
 #include "service/service-private.h"
 
 #include "base/log.h"
-#include "base/random.h"
 
 #include <sodium.h>
 #include <sys/stat.h>
@@ -95,6 +94,8 @@ int service_main(const struct service_setup *setup)
     int exit_code;
 
     umask(077);
+    if (setup->run_count == 1)
+        log_service_set(setup->run[0]->name);
     if (sodium_init() < 0) {
         LOG_ERROR("cannot start", "why", "libsodium does not work here");
         return SERVICE_EXIT_DEPENDENCY;
