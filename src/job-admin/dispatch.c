@@ -9,25 +9,33 @@
 
 /*
  * Runs on their way to an executor: what the definition of the pinned version says is put beside
- * each and the batch is sent as one call. Definitions are kept at hand, the least used go first.
+ * each and the batch is sent as one call. Definitions are kept at hand, the least used go first. A
+ * batch under way holds those that it points to: other batches may replace them in the cache.
  */
 
 enum { CACHE_MAX = 20000 };
 
 struct dispatch_info {
     struct list lru;
+    int32_t refs;             /* the cache, and each batch that points to it */
     struct arena *arena;
     int32_t job_id, version;
     char *name;               /* "group/name" */
     struct job job;
 };
 
-static void info_free(struct dispatch_info *info)
+static struct dispatch_info *info_ref(struct dispatch_info *info)
+{
+    info->refs++;
+    return info;
+}
+
+static void info_unref(struct dispatch_info *info)
 {
     struct arena *arena = info->arena;
 
-    list_remove(&info->lru);
-    arena_free(&arena);
+    if (--info->refs == 0)
+        arena_free(&arena);
 }
 
 static struct dispatch_info *info_find(struct admin *admin, int32_t job_id, int32_t version)
@@ -45,7 +53,21 @@ static void cache_remove(struct admin *admin, struct dispatch_info *info)
 {
     map_remove(&admin->dispatch_cache, info->job_id);
     admin->dispatch_cached--;
-    info_free(info);
+    list_remove(&info->lru);
+    info_unref(info);
+}
+
+static void cache_add(struct admin *admin, struct dispatch_info *info)
+{
+    struct dispatch_info *old = map_get(&admin->dispatch_cache, info->job_id);
+
+    if (old)
+        cache_remove(admin, old);
+    else if (admin->dispatch_cached >= CACHE_MAX)
+        cache_remove(admin, CONTAINER_OF(admin->dispatch_lru.next, struct dispatch_info, lru));
+    map_put(&admin->dispatch_cache, info->job_id, info);
+    list_add_tail(&admin->dispatch_lru, &info->lru);
+    admin->dispatch_cached++;
 }
 
 /* NULL, logged: the definition cannot be read. */
@@ -53,10 +75,11 @@ static struct dispatch_info *info_make(struct admin *admin, int32_t job_id, int3
                                        const char *definition)
 {
     struct arena *arena = arena_new();
-    struct dispatch_info *info = ARENA_NEW(arena, struct dispatch_info), *old;
+    struct dispatch_info *info = ARENA_NEW(arena, struct dispatch_info);
     struct error err;
 
     list_init(&info->lru);
+    info->refs = 1;
     info->arena = arena;
     info->job_id = job_id;
     info->version = version;
@@ -67,14 +90,7 @@ static struct dispatch_info *info_make(struct admin *admin, int32_t job_id, int3
         return NULL;
     }
     info->name = arena_printf(arena, "%s/%s", info->job.group, info->job.name);
-    old = map_get(&admin->dispatch_cache, job_id);
-    if (old)
-        cache_remove(admin, old);
-    else if (admin->dispatch_cached >= CACHE_MAX)
-        cache_remove(admin, CONTAINER_OF(admin->dispatch_lru.next, struct dispatch_info, lru));
-    map_put(&admin->dispatch_cache, job_id, info);
-    list_add_tail(&admin->dispatch_lru, &info->lru);
-    admin->dispatch_cached++;
+    cache_add(admin, info);
     return info;
 }
 
@@ -92,7 +108,10 @@ struct batch {
     struct arena *arena;
     struct action action;             /* with its texts and runs copied */
     const char *instance;             /* NULL: this process */
+    struct dispatch_info **infos;     /* of the runs of a dispatch, held; NULL: unreadable */
+    size_t info_count;
     struct definition {
+        size_t run;                   /* which one lacks it */
         int32_t job_id, version;
         const char *text;
     } *missing;
@@ -121,6 +140,9 @@ static void batch_free(struct batch *batch)
 {
     struct arena *arena = batch->arena;
 
+    for (size_t i = 0; i < batch->info_count; i++)
+        if (batch->infos[i])
+            info_unref(batch->infos[i]);
     arena_free(&arena);
 }
 
@@ -240,9 +262,8 @@ static void batch_send(struct batch *batch)
     request->runs = ARENA_ARRAY(batch->arena, struct execute_run, count + 1);
     for (size_t i = 0; i < count; i++) {
         const struct dispatch_run *run = &batch->action.dispatch.runs[i];
-        const struct dispatch_info *info = info_find(admin, run->job_id, run->job_version);
-        if (info)
-            run_fill(batch, &request->runs[request->run_count++], run, info);
+        if (batch->infos[i])
+            run_fill(batch, &request->runs[request->run_count++], run, batch->infos[i]);
         else
             run_fail(batch, run);
     }
@@ -278,10 +299,14 @@ static void definitions_done(void *ctx, enum db_outcome outcome, const struct er
         dispatch_answered(batch, NULL, false, err);
         return;
     }
-    for (size_t i = 0; i < batch->missing_count; i++)
-        if (batch->missing[i].text)
-            info_make(batch->admin, batch->missing[i].job_id, batch->missing[i].version,
-                      batch->missing[i].text);
+    for (size_t i = 0; i < batch->missing_count; i++) {
+        const struct definition *d = &batch->missing[i];
+        /* another batch may have brought it by now */
+        struct dispatch_info *info = info_find(batch->admin, d->job_id, d->version);
+        if (!info && d->text)
+            info = info_make(batch->admin, d->job_id, d->version, d->text);
+        batch->infos[d->run] = info ? info_ref(info) : NULL;
+    }
     batch_send(batch);
 }
 
@@ -294,12 +319,18 @@ void dispatch_start(struct admin *admin, const struct action *action)
     batch->action.dispatch.incarnation = arena_strdup(batch->arena, action->dispatch.incarnation);
     batch->action.dispatch.runs =
         arena_copy(batch->arena, action->dispatch.runs, count * sizeof *action->dispatch.runs);
+    batch->infos = ARENA_ARRAY(batch->arena, struct dispatch_info *, count + 1);
+    batch->info_count = count;
     batch->missing = ARENA_ARRAY(batch->arena, struct definition, count + 1);
     for (size_t i = 0; i < count; i++) {
         const struct dispatch_run *run = &batch->action.dispatch.runs[i];
-        if (!info_find(admin, run->job_id, run->job_version))
-            batch->missing[batch->missing_count++] =
-                (struct definition){ .job_id = run->job_id, .version = run->job_version };
+        struct dispatch_info *info = info_find(admin, run->job_id, run->job_version);
+        if (info)
+            batch->infos[i] = info_ref(info);
+        else
+            batch->missing[batch->missing_count++] = (struct definition){
+                .run = i, .job_id = run->job_id, .version = run->job_version
+            };
     }
     if (batch->missing_count)
         db_submit_read(admin->node->db, DB_POOL_SCHEDULE, definitions_read, batch,
