@@ -66,7 +66,7 @@ static const struct json_member key_create_members[] = {
       .sub = &role_grant_table, .about = "Its rights, at most yours; absent: the same as yours." },
     { .name = "expires_at", .type = JSON_TIME,
       .offset = offsetof(struct key_create_input, expires_at), .flags = JSON_NULL_OK,
-      .about = "End; absent: never." },
+      .about = "End; absent: never, or that of the key which makes it." },
     { .name = "addresses", .type = JSON_ARRAY,
       .offset = offsetof(struct key_create_input, addresses),
       .count_offset = offsetof(struct key_create_input, address_count), .max = KEY_ADDRESSES_MAX,
@@ -244,24 +244,54 @@ void key_list(struct request *request)
 
 /* --- POST /api/v1/keys -------------------------------------------------------------------------- */
 
-/* A key made or renewed with a key must not outgrow it: no later end, no other addresses. */
-static int maker_bounds(struct db_tx *tx, struct key_work *w, struct error *err)
+/* The key that this request came with: 1 with ret_maker, 0 it came otherwise, -1 failed. */
+static int maker_load(struct db_tx *tx, const struct key_work *w, struct api_key *ret_maker,
+                      struct error *err)
 {
     const struct principal *principal = w->work.request->principal;
-    struct api_key maker;
 
-    if (principal->kind != PRINCIPAL_KEY || principal->id == w->key.id)
+    if (principal->kind != PRINCIPAL_KEY)
         return 0;
-    int found = store_key_load(tx, w->work.arena, principal->id, &maker, err);
-    if (found <= 0)
-        return found < 0 ? -1 : error_set(err, ERR_UNAUTHENTICATED, "sign in first");
-    if (maker.expires_at && (!w->key.expires_at || w->key.expires_at > maker.expires_at))
+    int found = store_key_load(tx, w->work.arena, principal->id, ret_maker, err);
+    return found == 0 ? error_set(err, ERR_UNAUTHENTICATED, "sign in first") : found;
+}
+
+/* A key made or renewed with a key must not outgrow it: no later end, no other addresses. */
+static int maker_bounds(const struct api_key *maker, const struct api_key *key, struct error *err)
+{
+    if (maker->expires_at && (!key->expires_at || key->expires_at > maker->expires_at))
         return error_set_at(err, ERR_FORBIDDEN, "expires_at",
                             "a key made with a key cannot outlive it");
-    if (maker.addresses && (!w->key.addresses || strcmp(maker.addresses, w->key.addresses) != 0))
+    if (maker->addresses && (!key->addresses || strcmp(maker->addresses, key->addresses) != 0))
         return error_set_at(err, ERR_FORBIDDEN, "addresses",
                             "a key made with a key needs the same address list");
     return 0;
+}
+
+/* What a new key does not say for itself it has from the key it is made with. */
+static int maker_apply(struct db_tx *tx, struct key_work *w, struct error *err)
+{
+    struct api_key maker;
+    int found = maker_load(tx, w, &maker, err);
+
+    if (found <= 0)
+        return found;
+    if (!w->key.expires_at)
+        w->key.expires_at = maker.expires_at;
+    if (!w->key.addresses)
+        w->key.addresses = maker.addresses;
+    return maker_bounds(&maker, &w->key, err);
+}
+
+/* A key may renew itself. */
+static int maker_check(struct db_tx *tx, const struct key_work *w, struct error *err)
+{
+    struct api_key maker;
+    int found = maker_load(tx, w, &maker, err);
+
+    if (found <= 0 || maker.id == w->key.id)
+        return found < 0 ? -1 : 0;
+    return maker_bounds(&maker, &w->key, err);
 }
 
 static int create_run(struct db_tx *tx, struct work *work, struct error *err)
@@ -269,7 +299,7 @@ static int create_run(struct db_tx *tx, struct work *work, struct error *err)
     struct key_work *w = (struct key_work *)work;
     int64_t count;
 
-    if (maker_bounds(tx, w, err) < 0 ||
+    if (maker_apply(tx, w, err) < 0 ||
         store_key_count(tx, work->arena, w->key.user_id, &count, err) < 0)
         return -1;
     if (count >= KEYS_PER_USER_MAX)
@@ -447,7 +477,7 @@ static int rotate_run(struct db_tx *tx, struct work *work, struct error *err)
         return -1;
     if (w->key.user_id != work->request->principal->user_id)
         return error_set(err, ERR_FORBIDDEN, "only its owner rotates a key; revoke it instead");
-    if (key_reach(w, err) < 0 || maker_bounds(tx, w, err) < 0)
+    if (key_reach(w, err) < 0 || maker_check(tx, w, err) < 0)
         return -1;
     if (w->key.revoked_at || (w->key.expires_at && w->key.expires_at <= work->now_ms))
         return error_set(err, ERR_CONFLICT, "the key is revoked or expired: make a new one");

@@ -124,6 +124,7 @@ struct sign_in {
     struct user user;           /* id 0: there is none */
     const char *hash;           /* a new password hash, or NULL */
     bool changes_password;
+    bool by_key;                /* then there is no new session either */
     char token[TOKEN_SECRET_SIZE + 1];
     struct session session;
     struct principal actor;
@@ -208,8 +209,8 @@ static int new_session_run(struct db_tx *tx, struct work *work, struct error *er
                store_user_rehash(tx, s->user.id, s->user.password, s->hash, err) < 0) {
         return -1;
     }
-    if (session_insert(tx, s, err) < 0 ||
-        store_user_signed_in(tx, s->user.id, work->now_ms, err) < 0)
+    if (!s->by_key && (session_insert(tx, s, err) < 0 ||
+                       store_user_signed_in(tx, s->user.id, work->now_ms, err) < 0))
         return -1;
     return work_audit(tx, work, s->changes_password ? "user.password" : "session.create", object,
                       err, NULL);
@@ -250,6 +251,10 @@ static void new_session_stored(struct work *work)
     struct sign_in *s = (struct sign_in *)work;
 
     login_throttle_success(work->auth->throttle, s->name, work->request->client_address);
+    if (s->by_key) {
+        request_answer_empty(work->request, 204);
+        return;
+    }
     LOG_INFO("signed in", "user", s->user.name, "address", work->request->client_address,
              "session", log_int(s->session.id));
     work_group_names(work, new_session_named);
@@ -280,9 +285,10 @@ static void refused(struct sign_in *s, const char *reason)
 
 static void new_session_start(struct sign_in *s)
 {
+    if (!s->by_key) /* else the key is who did it */
+        s->work.actor = &s->actor;
     s->actor = (struct principal){ .kind = PRINCIPAL_USER, .id = s->user.id, .user_id = s->user.id,
                                    .name = s->user.name };
-    s->work.actor = &s->actor;
     s->work.run = new_session_run;
     s->work.answer = new_session_stored;
     work_write(&s->work);
@@ -343,7 +349,11 @@ void session_sign_in(struct request *request)
     work_read(&s->work);
 }
 
-/* --- PUT /api/v1/password ------------------------------------------------------------------------ */
+/* --- PUT /api/v1/password ------------------------------------------------------------------------
+ *
+ * With a key it works as well, since the present password is asked for: who has both could sign in
+ * anyhow. The answer is then 204 and no session begins.
+ */
 
 static void change_verified(void *ctx, bool match, const char *hash)
 {
@@ -375,13 +385,21 @@ static void change_found(struct work *work)
     struct sign_in *s = (struct sign_in *)work;
     struct error err;
     int result = password_check(s->replacement, s->user.name, &err);
+    int64_t wait = 0;
 
+    s->name = s->user.name;
+    work->changes_rights = true;
     if (result == 0)
+        wait = login_throttle_begin(work->auth->throttle, s->name, work->request->client_address,
+                                    clock_mono_ms());
+    if (result == 0 && wait == 0)
         result = password_replace(work->auth->passwords, s->user.password, s->secret,
                                   s->replacement, change_verified, s, &err);
     secret_wipe(s->secret);
     secret_wipe(s->replacement);
-    if (result < 0)
+    if (wait > 0)
+        request_throttled(work->request, wait);
+    else if (result < 0)
         request_fail(work->request, &err);
 }
 
@@ -389,29 +407,15 @@ void session_password(struct request *request)
 {
     struct sign_in *s = WORK_NEW(request, struct sign_in);
     struct password_change_input input = { 0 };
-    struct error err;
-    int64_t wait;
 
     if (request_read(request, &password_change_table, &input) < 0)
         return;
-    if (request->principal->kind != PRINCIPAL_USER) {
-        error_set(&err, ERR_FORBIDDEN, "a password is changed by its user, not with a key");
-        request_fail(request, &err);
-        return;
-    }
     if (cookie_name_find(s) < 0)
         return;
-    s->name = request->principal->name;
     s->secret = input.current;
     s->replacement = input.password;
     s->changes_password = true;
-    s->work.changes_rights = true;
-    wait = login_throttle_begin(s->work.auth->throttle, s->name, request->client_address,
-                                clock_mono_ms());
-    if (wait > 0) {
-        request_throttled(request, wait);
-        return;
-    }
+    s->by_key = request->principal->kind == PRINCIPAL_KEY;
     s->work.run = change_find;
     s->work.answer = change_found;
     work_read(&s->work);

@@ -115,10 +115,12 @@ def test_a_key_does_not_outgrow_itself(server):
                    expires_at=soon(3600), addresses=["127.0.0.1"])
     big = create(server, "boss")
     by = small["key"]
-    longer = create(server, by=by, addresses=["127.0.0.1"], expect=403)
+    longer = create(server, by=by, expires_at=soon(4000), expect=403)
     assert longer["path"] == "expires_at"
-    wider = create(server, by=by, expires_at=soon(60), expect=403)
+    wider = create(server, by=by, addresses=["0.0.0.0/0"], expect=403)
     assert wider["path"] == "addresses"
+    like_it = create(server, by=by)
+    assert like_it["expires_at"] == small["expires_at"] and like_it["addresses"] == ["127.0.0.1"]
     more = create(server, by=by, expires_at=soon(60), addresses=["127.0.0.1"],
                   grants=[{"group": "default", "role": "operator"}], expect=403)
     assert more["path"] == "grants"
@@ -146,13 +148,27 @@ def test_keys_of_others(server):
     assert status(server, made["key"]) == 401
 
 
-def test_password_and_sessions_are_not_for_keys(server):
+def test_sessions_are_not_for_keys(server):
     key = create(server)["key"]
-    for method, path, body in (
-            ("PUT", "/api/v1/password", {"current": PASSWORD, "password": "quite another one"}),
-            ("DELETE", "/api/v1/sessions/1", None)):
-        assert server.api(method, path, body, key=key).status == 403
+    assert server.api("DELETE", "/api/v1/sessions/1", key=key).status == 403
     assert server.api("DELETE", "/api/v1/session", key=key).status == 409
+
+
+def test_password_with_a_key_needs_the_password(server):
+    server.api("POST", "/api/v1/users", {"name": "forgetful", "password": PASSWORD}, expect=201)
+    session, key = server.sign_in("forgetful"), create(server, "forgetful")["key"]
+
+    def change(current, password):
+        return server.api("PUT", "/api/v1/password", {"current": current, "password": password},
+                          key=key)
+    wrong = change("not the password", "quite another one")
+    assert wrong.status == 400 and wrong.json["path"] == "current"
+    changed = change(PASSWORD, "quite another one")
+    assert changed.status == 204 and "Set-Cookie" not in changed.headers
+    assert server.api("GET", "/api/v1/session", key=None, headers=session).status == 401
+    assert server.sign_in("forgetful", "quite another one")
+    statuses = [change("not the password", "yet another one").status for _ in range(8)]
+    assert 429 in statuses, "a stolen key is no way to guess the password"
 
 
 def test_last_use_is_kept(server):
