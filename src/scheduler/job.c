@@ -80,6 +80,14 @@ void job_settle(struct scheduler *s, struct job *job)
     job_free(s, job);
 }
 
+void job_release(struct scheduler *s, int32_t id)
+{
+    struct job *job = job_find(s, id);
+
+    if (job && list_empty(&job->plan_link))
+        job_settle(s, job);
+}
+
 bool job_plannable(const struct scheduler *s, const struct job *job)
 {
     const struct shard *shard = &s->shards[shard_of_job(job->id)];

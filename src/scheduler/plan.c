@@ -285,6 +285,11 @@ static bool any_loaded(const struct scheduler *s)
     return false;
 }
 
+bool plan_wanted(const struct scheduler *s)
+{
+    return !s->scanning && !s->draining && any_loaded(s);
+}
+
 void plan_work(struct scheduler *s)
 {
     if (s->draining || !store_open(s))
@@ -293,7 +298,7 @@ void plan_work(struct scheduler *s)
         plan_batch(s);
     /* the rows that a scan shows are the same until they are planned */
     bool again = s->scan_more && list_empty(&s->plannable) && s->plans_out == 0;
-    if (!s->scanning && any_loaded(s) && (again || s->mono_ms >= s->scan_at))
+    if (plan_wanted(s) && (again || s->mono_ms >= s->scan_at))
         scan(s);
 }
 
@@ -315,6 +320,7 @@ void plan_due(struct scheduler *s, const struct scheduler_event *event)
         job_update(s, row, true);
         const struct job *job = job_find(s, row->id);
         idle += !job || list_empty(&job->plan_link);
+        job_release(s, row->id);
     }
     /* rows that cannot be planned come first for ever: look past them */
     s->scan_extra = idle < SCAN_EXTRA_MAX ? idle : SCAN_EXTRA_MAX;

@@ -239,6 +239,7 @@ struct job *job_get(struct scheduler *s, int32_t id);    /* made when not known 
 void job_update(struct scheduler *s, const struct scheduler_job *row, bool from_scan);
 void job_gone(struct scheduler *s, int32_t id);
 void job_settle(struct scheduler *s, struct job *job);   /* freed where nothing needs it */
+void job_release(struct scheduler *s, int32_t id);       /* the same, unless it is to be planned */
 void job_free(struct scheduler *s, struct job *job);
 struct shard *job_shard(struct scheduler *s, const struct job *job);
 int32_t shard_of_job(int32_t job_id);
@@ -254,6 +255,7 @@ void shard_work(struct scheduler *s);
 void plan_due(struct scheduler *s, const struct scheduler_event *event);
 void plan_answered(struct scheduler *s, const struct scheduler_event *event);
 void plan_work(struct scheduler *s);
+bool plan_wanted(const struct scheduler *s);             /* a scan is to come, at scan_at */
 /* Fills item for job; false: nothing to plan now (or ever: *ret_bad). Exposed for its test. */
 bool plan_job(struct scheduler *s, struct arena *arena, const struct job *job,
               struct plan_item *item, bool *ret_bad);

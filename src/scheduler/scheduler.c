@@ -199,6 +199,14 @@ static void take_runs(struct scheduler *s, const struct scheduler_event *event)
     for (size_t i = 0; i < event->runs.job_count; i++)
         job_update(s, event->runs.jobs[i], false);
     shard_loaded(s, event);
+    for (size_t i = 0; i < event->runs.job_count; i++)
+        job_release(s, event->runs.jobs[i]->id);
+}
+
+static void take_job(struct scheduler *s, const struct scheduler_job *row)
+{
+    job_update(s, row, false);
+    job_release(s, row->id);
 }
 
 static void take_stop(struct scheduler *s, int64_t run_id, enum cause cause)
@@ -238,7 +246,7 @@ static void take_event(struct scheduler *s, const struct scheduler_event *event)
     case EVENT_MOVED:
         return moves_answered(s, event);
     case EVENT_JOB:
-        return job_update(s, event->job.job, false);
+        return take_job(s, event->job.job);
     case EVENT_JOB_GONE:
         return job_gone(s, event->job_gone.job_id);
     case EVENT_STOP:
@@ -301,9 +309,9 @@ static int64_t next_wake(const struct scheduler *s)
     if (!s->draining && (int32_t)s->ready_count < s->settings.ready_max)
         earliest_wall(s, &wake, &s->armed);
     earliest_wall(s, &wake, &s->timers);
-    if (!s->scanning && !s->draining)
+    if (plan_wanted(s))
         earliest(&wake, s->scan_at);
-    if (!list_empty(&s->unready))
+    if (!list_empty(&s->unready) && s->moves_out < MOVES_OUT_MAX)
         earliest(&wake, CONTAINER_OF(s->unready.next, struct run, work_link)->since_mono +
                             s->settings.ready_grace_ms);
     if (s->ready_count > 0)

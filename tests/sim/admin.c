@@ -19,13 +19,27 @@ static int64_t admin_wall(const struct world *world, const struct admin *admin)
     return SIM_T0 + world->now + admin->process.skew + admin->jump;
 }
 
+/* Woken again and again with nothing to do: the processor would burn. */
+static void check_spin(struct world *world, struct admin *admin)
+{
+    enum { RINGS_MAX = 400 };
+
+    if (world->now / 1000 != admin->rings_second)
+        admin->rings = 0;
+    admin->rings_second = world->now / 1000;
+    if (++admin->rings > RINGS_MAX)
+        world_fail(world, "K10: the timer of admin %d rings without end", admin->process.index);
+}
+
 static void ring(struct world *world, void *argument)
 {
     const struct timer *timer = argument;
     struct scheduler_event event = { .kind = EVENT_TICK };
 
-    if (timer->number == timer->admin->timer)
-        step(world, timer->admin, &event);
+    if (timer->number != timer->admin->timer)
+        return;
+    check_spin(world, timer->admin);
+    step(world, timer->admin, &event);
 }
 
 static void set_timer(struct world *world, struct admin *admin, int64_t mono_ms)

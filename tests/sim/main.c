@@ -4,6 +4,7 @@
 #include "base/str.h"
 
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -218,6 +219,9 @@ int main(int argc, char **argv)
     struct options options = { .seeds = 100, .first = 1 };
 
     parse_options(argc, argv, &options);
+    /* worlds take and give back the same memory again and again: keep it from the system */
+    mallopt(M_MMAP_THRESHOLD, 1 << 30);
+    mallopt(M_TRIM_THRESHOLD, 1 << 30);
     if (options.one)
         return run_one(&options);
     int failures = run_many(&options);

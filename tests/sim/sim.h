@@ -156,6 +156,7 @@ struct admin {
     struct scheduler *scheduler;
     struct arena *arena;       /* of the step in hand */
     uint64_t timer;            /* counts: only the last one told rings */
+    int64_t rings, rings_second;
     struct map requests;       /* reference: struct request, not answered */
     struct map acks;           /* handle: struct handed_report */
     uint64_t next_ack;
