@@ -8,6 +8,10 @@
 /* What the files of the auth service share. */
 struct admin_group_found;
 
+enum auth_count {
+    COUNT_SIGNED_IN, COUNT_WRONG_PASSWORD, COUNT_THROTTLED, COUNT_CHECKED, COUNT_REFUSED, COUNT_MAX
+};
+
 struct auth {
     struct node *node;
     struct password_pool *passwords;
@@ -15,6 +19,7 @@ struct auth {
     int64_t session_idle_ms, session_lifetime_ms;
     bool setup_complete;                    /* once true it stays true */
     char setup_code[TOKEN_SETUP_SIZE + 1];  /* "" when complete */
+    uint64_t counts[COUNT_MAX];             /* for /metrics */
 };
 
 extern const struct db_migration auth_migrations[];

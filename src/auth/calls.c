@@ -103,6 +103,7 @@ static void check_refuse(struct check *check, const char *reason)
 {
     struct error err;
 
+    check->auth->counts[COUNT_REFUSED]++;
     LOG_INFO("credentials refused", "kind", check->kind == AUTH_KEY ? "key" : "session", "key",
              check->kind == AUTH_KEY && check->key_id[0] ? check->key_id : NULL, "address",
              check->address, "reason", reason);
@@ -122,6 +123,7 @@ static void check_session(struct check *check)
     }
     if (check->now_ms - session->used_at >= TOUCH_MS)
         touch_start(auth, false, session->id, check->now_ms, check->address);
+    auth->counts[COUNT_CHECKED]++;
     token_csrf(session->token_hash, csrf);
     struct auth_identity identity = {
         .principal = { .kind = PRINCIPAL_USER, .id = check->user.id, .user_id = check->user.id,
@@ -151,6 +153,7 @@ static void check_key(struct check *check)
     }
     if (check->now_ms - key->used_at >= TOUCH_MS)
         touch_start(check->auth, true, key->id, check->now_ms, check->address);
+    check->auth->counts[COUNT_CHECKED]++;
     identity.principal.grant_count =
         grants_intersect(key->grants, key->grant_count, check->user.grants,
                          check->user.grant_count, check->arena, &identity.principal.grants);

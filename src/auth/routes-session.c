@@ -255,6 +255,7 @@ static void new_session_stored(struct work *work)
         request_answer_empty(work->request, 204);
         return;
     }
+    work->auth->counts[COUNT_SIGNED_IN]++;
     LOG_INFO("signed in", "user", s->user.name, "address", work->request->client_address,
              "session", log_int(s->session.id));
     work_group_names(work, new_session_named);
@@ -264,9 +265,11 @@ static void new_session_stored(struct work *work)
 
 void request_throttled(struct request *request, int64_t wait_ms)
 {
+    struct auth *auth = request->state;
     struct error err;
     int64_t seconds = (wait_ms + 999) / 1000;
 
+    auth->counts[COUNT_THROTTLED]++;
     request_header(request, "Retry-After", arena_printf(request->arena, "%" PRId64, seconds));
     error_set(&err, ERR_THROTTLED, "too many attempts: wait %lld s", (long long)seconds);
     request_fail(request, &err);
@@ -277,6 +280,7 @@ static void refused(struct sign_in *s, const char *reason)
 {
     struct error err;
 
+    s->work.auth->counts[COUNT_WRONG_PASSWORD]++;
     LOG_WARN("sign-in refused", "user", s->name, "address", s->work.request->client_address,
              "reason", reason);
     error_set(&err, ERR_UNAUTHENTICATED, "wrong name or password");

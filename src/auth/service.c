@@ -46,6 +46,29 @@ fail:
     return -1;
 }
 
+static void auth_metrics(void *state, struct buf *out)
+{
+    static const struct {
+        const char *name, *label;
+    } rows[COUNT_MAX] = {
+        [COUNT_SIGNED_IN] = { "belfry_auth_sign_ins_total", "ok" },
+        [COUNT_WRONG_PASSWORD] = { "belfry_auth_sign_ins_total", "refused" },
+        [COUNT_THROTTLED] = { "belfry_auth_sign_ins_total", "throttled" },
+        [COUNT_CHECKED] = { "belfry_auth_checks_total", "ok" },
+        [COUNT_REFUSED] = { "belfry_auth_checks_total", "refused" },
+    };
+    const struct auth *auth = state;
+
+    for (size_t i = 0; i < COUNT_MAX; i++) {
+        if (i == 0 || strcmp(rows[i].name, rows[i - 1].name) != 0)
+            buf_printf(out, "# TYPE %s counter\n", rows[i].name);
+        buf_printf(out, "%s{result=\"%s\"} %llu\n", rows[i].name, rows[i].label,
+                   (unsigned long long)auth->counts[i]);
+    }
+    buf_printf(out, "# TYPE belfry_auth_setup_complete gauge\nbelfry_auth_setup_complete %d\n",
+               auth->setup_complete);
+}
+
 const struct service auth_service = {
     .name = "auth",
     .routes = auth_routes,
@@ -54,5 +77,6 @@ const struct service auth_service = {
     .migration_count = 3,
     .needs_db = true,
     .start = auth_start,
+    .metrics = auth_metrics,
     .free = auth_free,
 };

@@ -185,3 +185,21 @@ def test_drain_answers_what_runs(fresh_belfry):
             answer += piece
         assert answer.startswith(b"HTTP/1.1 201 ") and b"connection: close" in answer.lower()
     assert belfry.process.wait(30) == 0
+
+
+def test_metrics(fresh_belfry):
+    belfry = fresh_belfry
+    before = belfry.metrics()
+    belfry.api("GET", "/api/v1/session", key="bf_" + "a" * 12 + "_" + "b" * 52, expect=401)
+    belfry.api("POST", "/api/v1/session", {"name": "admin", "password": "wrong"}, key=None,
+               expect=401)
+    belfry.api("GET", "/api/v1/nothing", expect=404)
+    after = belfry.metrics()
+
+    def grown(name):
+        return after[name] - before[name]
+    assert grown('belfry_auth_checks_total{result="refused"}') == 1
+    assert grown('belfry_auth_sign_ins_total{result="refused"}') == 1
+    assert grown('belfry_gateway_refused_total{why="route"}') == 1
+    assert grown('belfry_gateway_answers_total{class="4xx"}') == 3
+    assert after["belfry_auth_setup_complete"] == 1
