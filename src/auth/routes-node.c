@@ -49,9 +49,35 @@ void node_list(struct request *request)
     work_read(&w->work);
 }
 
+static bool is_gateway(const struct enrolled_node *node)
+{
+    return !node->revoked_at && node->services && strstr(node->services, "gateway");
+}
+
+/* Without a gateway nobody could take it back. */
+static int gateway_left(struct db_tx *tx, struct node_work *w, struct error *err)
+{
+    size_t left = 0;
+    bool named = false;
+
+    if (store_node_list(tx, w->work.arena, &w->nodes, &w->count, err) < 0)
+        return -1;
+    for (size_t i = 0; i < w->count; i++) {
+        bool same = strcmp(w->nodes[i].name, w->name) == 0;
+        left += is_gateway(&w->nodes[i]) && !same;
+        named |= is_gateway(&w->nodes[i]) && same;
+    }
+    if (!named || left > 0)
+        return 0;
+    return error_set(err, ERR_CONFLICT, "that is the last gateway: nobody could come in any more");
+}
+
 static int change_run(struct db_tx *tx, struct work *work, struct error *err)
 {
     struct node_work *w = (struct node_work *)work;
+
+    if (gateway_left(tx, w, err) < 0)
+        return -1;
     const char *object = arena_printf(work->arena, "node/%s", w->name);
     int64_t found = 0;
     int result = w->forget ? store_node_delete(tx, w->name, &found, err)
