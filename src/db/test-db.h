@@ -76,7 +76,7 @@ static inline void test_admin(enum db_backend backend, const char *before, const
 {
     struct db_url url;
     struct error err;
-    char sql[256];
+    char sql[512];
 
     snprintf(sql, sizeof sql, "%s %s %s", before, name, after);
     assert_int_equal(db_url_parse(test_env(backend, ""), &url, &err), 0);
