@@ -38,4 +38,12 @@ extern const struct json_table group_table, job_table, job_pause_table, job_stat
     why_table, run_table, run_item_table, run_trigger_table, run_stop_table, log_page_table,
     executor_table, cron_preview_input_table, cron_preview_table;
 
+/* --- answers that several of them give ---------------------------------------------------------- */
+
+void job_missing(struct request *request, int64_t id); /* 404 */
+void run_missing(struct request *request, int64_t id);
+/* The first limit of count rows; a row more means that there is a further page, from cursor on. */
+void page_answer(struct request *request, const struct json_table *table, const void *rows,
+                 size_t row_size, size_t count, size_t limit, const char *cursor);
+
 #endif

@@ -4,46 +4,38 @@
 
 #include <stdlib.h>
 
-#define MEMBER(type_, kind, member) \
-    { .name = #member, .type = (kind), .offset = offsetof(struct type_, member) }
-#define MEMBER_LONG(type_, kind, member, max_) \
-    { .name = #member, .type = (kind), .offset = offsetof(struct type_, member), .max = (max_) }
-#define MEMBER_ARRAY(type_, member, count, table, max_)                              \
-    { .name = #member, .type = JSON_ARRAY, .offset = offsetof(struct type_, member), \
-      .count_offset = offsetof(struct type_, count), .sub = &(table), .max = (max_) }
-
 enum { ITEMS_MAX = 100000 };
 
 static const struct json_member running_members[] = {
-    MEMBER(admin_running, JSON_INT, run_id),
-    MEMBER(admin_running, JSON_INT32, attempt),
-    MEMBER(admin_running, JSON_INT32, token),
+    JSON_FIELD(admin_running, JSON_INT, run_id),
+    JSON_FIELD(admin_running, JSON_INT32, attempt),
+    JSON_FIELD(admin_running, JSON_INT32, token),
     { 0 },
 };
 static const struct json_table running_table = { "Running", sizeof(struct admin_running),
                                                  running_members };
 
 static const struct json_member heartbeat_members[] = {
-    MEMBER(admin_heartbeat, JSON_TEXT, executor),
-    MEMBER(admin_heartbeat, JSON_TEXT, incarnation),
-    MEMBER(admin_heartbeat, JSON_TEXT, url),
-    MEMBER(admin_heartbeat, JSON_TEXT, address),
-    MEMBER(admin_heartbeat, JSON_INT32, slots_total),
-    MEMBER(admin_heartbeat, JSON_INT32, slots_free),
-    MEMBER(admin_heartbeat, JSON_BOOL, draining),
+    JSON_FIELD(admin_heartbeat, JSON_TEXT, executor),
+    JSON_FIELD(admin_heartbeat, JSON_TEXT, incarnation),
+    JSON_FIELD(admin_heartbeat, JSON_TEXT, url),
+    JSON_FIELD(admin_heartbeat, JSON_TEXT, address),
+    JSON_FIELD(admin_heartbeat, JSON_INT32, slots_total),
+    JSON_FIELD(admin_heartbeat, JSON_INT32, slots_free),
+    JSON_FIELD(admin_heartbeat, JSON_BOOL, draining),
     { .name = "tags", .type = JSON_ARRAY, .offset = offsetof(struct admin_heartbeat, tags),
       .count_offset = offsetof(struct admin_heartbeat, tag_count), .element = JSON_TEXT },
-    MEMBER_ARRAY(admin_heartbeat, running, running_count, running_table, ITEMS_MAX),
-    MEMBER(admin_heartbeat, JSON_INT, clock_ms),
-    MEMBER(admin_heartbeat, JSON_INT, started_at),
+    JSON_FIELD_ARRAY(admin_heartbeat, running, running_count, running_table, ITEMS_MAX),
+    JSON_FIELD(admin_heartbeat, JSON_INT, clock_ms),
+    JSON_FIELD(admin_heartbeat, JSON_INT, started_at),
     { 0 },
 };
 static const struct json_table heartbeat_table = { "Heartbeat", sizeof(struct admin_heartbeat),
                                                    heartbeat_members };
 
 static const struct json_member heartbeat_answer_members[] = {
-    MEMBER(admin_heartbeat_answer, JSON_TEXT, admin),
-    MEMBER(admin_heartbeat_answer, JSON_TEXT, incarnation),
+    JSON_FIELD(admin_heartbeat_answer, JSON_TEXT, admin),
+    JSON_FIELD(admin_heartbeat_answer, JSON_TEXT, incarnation),
     { 0 },
 };
 static const struct json_table heartbeat_answer_table = {
@@ -56,27 +48,27 @@ const struct call_type admin_heartbeat_call = {
 };
 
 static const struct json_member report_item_members[] = {
-    MEMBER(admin_report_item, JSON_INT32, kind),
-    MEMBER(admin_report_item, JSON_INT, run_id),
-    MEMBER(admin_report_item, JSON_INT32, attempt),
-    MEMBER(admin_report_item, JSON_INT32, token),
-    MEMBER(admin_report_item, JSON_INT32, job_id),
-    MEMBER(admin_report_item, JSON_INT, started_at),
-    MEMBER(admin_report_item, JSON_INT, ended_at),
-    MEMBER(admin_report_item, JSON_INT32, outcome),
-    MEMBER(admin_report_item, JSON_INT32, cause),
-    MEMBER(admin_report_item, JSON_TEXT, message),
-    MEMBER_LONG(admin_report_item, JSON_TEXT, output, 128 * 1024),
-    MEMBER(admin_report_item, JSON_INT32, exit_code),
-    MEMBER(admin_report_item, JSON_INT32, signal),
-    MEMBER(admin_report_item, JSON_INT32, http_status),
-    MEMBER(admin_report_item, JSON_INT, retry_after_ms),
-    MEMBER(admin_report_item, JSON_BOOL, no_retry),
-    MEMBER(admin_report_item, JSON_INT, cpu_ms),
-    MEMBER(admin_report_item, JSON_INT, memory_peak),
-    MEMBER(admin_report_item, JSON_INT, log_bytes),
-    MEMBER(admin_report_item, JSON_INT, log_dropped),
-    MEMBER(admin_report_item, JSON_TEXT, address),
+    JSON_FIELD(admin_report_item, JSON_INT32, kind),
+    JSON_FIELD(admin_report_item, JSON_INT, run_id),
+    JSON_FIELD(admin_report_item, JSON_INT32, attempt),
+    JSON_FIELD(admin_report_item, JSON_INT32, token),
+    JSON_FIELD(admin_report_item, JSON_INT32, job_id),
+    JSON_FIELD(admin_report_item, JSON_INT, started_at),
+    JSON_FIELD(admin_report_item, JSON_INT, ended_at),
+    JSON_FIELD(admin_report_item, JSON_INT32, outcome),
+    JSON_FIELD(admin_report_item, JSON_INT32, cause),
+    JSON_FIELD(admin_report_item, JSON_TEXT, message),
+    JSON_FIELD_MAX(admin_report_item, JSON_TEXT, output, 128 * 1024),
+    JSON_FIELD(admin_report_item, JSON_INT32, exit_code),
+    JSON_FIELD(admin_report_item, JSON_INT32, signal),
+    JSON_FIELD(admin_report_item, JSON_INT32, http_status),
+    JSON_FIELD(admin_report_item, JSON_INT, retry_after_ms),
+    JSON_FIELD(admin_report_item, JSON_BOOL, no_retry),
+    JSON_FIELD(admin_report_item, JSON_INT, cpu_ms),
+    JSON_FIELD(admin_report_item, JSON_INT, memory_peak),
+    JSON_FIELD(admin_report_item, JSON_INT, log_bytes),
+    JSON_FIELD(admin_report_item, JSON_INT, log_dropped),
+    JSON_FIELD(admin_report_item, JSON_TEXT, address),
     { 0 },
 };
 static const struct json_table report_item_table = {
@@ -84,17 +76,17 @@ static const struct json_table report_item_table = {
 };
 
 static const struct json_member report_members[] = {
-    MEMBER(admin_report, JSON_TEXT, executor),
-    MEMBER(admin_report, JSON_TEXT, incarnation),
-    MEMBER(admin_report, JSON_INT, clock_ms),
-    MEMBER_ARRAY(admin_report, items, item_count, report_item_table, ITEMS_MAX),
+    JSON_FIELD(admin_report, JSON_TEXT, executor),
+    JSON_FIELD(admin_report, JSON_TEXT, incarnation),
+    JSON_FIELD(admin_report, JSON_INT, clock_ms),
+    JSON_FIELD_ARRAY(admin_report, items, item_count, report_item_table, ITEMS_MAX),
     { 0 },
 };
 static const struct json_table report_table = { "Report", sizeof(struct admin_report),
                                                 report_members };
 
 static const struct json_member verdict_members[] = {
-    MEMBER(admin_report_verdict, JSON_INT32, verdict),
+    JSON_FIELD(admin_report_verdict, JSON_INT32, verdict),
     { 0 },
 };
 static const struct json_table verdict_table = {
@@ -102,7 +94,7 @@ static const struct json_table verdict_table = {
 };
 
 static const struct json_member reported_members[] = {
-    MEMBER_ARRAY(admin_reported, verdicts, verdict_count, verdict_table, ITEMS_MAX),
+    JSON_FIELD_ARRAY(admin_reported, verdicts, verdict_count, verdict_table, ITEMS_MAX),
     { 0 },
 };
 static const struct json_table reported_table = { "Reported", sizeof(struct admin_reported),
@@ -114,31 +106,31 @@ const struct call_type admin_report_call = {
 };
 
 static const struct json_member log_chunk_members[] = {
-    MEMBER(admin_log_chunk, JSON_INT, run_id),
-    MEMBER(admin_log_chunk, JSON_INT32, attempt),
-    MEMBER(admin_log_chunk, JSON_INT32, sequence),
-    MEMBER(admin_log_chunk, JSON_INT, first_at),
-    MEMBER(admin_log_chunk, JSON_INT, last_at),
-    MEMBER(admin_log_chunk, JSON_INT, line_count),
-    MEMBER(admin_log_chunk, JSON_INT, first_line),
-    MEMBER(admin_log_chunk, JSON_INT, dropped),
-    MEMBER(admin_log_chunk, JSON_BOOL, last),
-    MEMBER_LONG(admin_log_chunk, JSON_TEXT, text, 128 * 1024),
+    JSON_FIELD(admin_log_chunk, JSON_INT, run_id),
+    JSON_FIELD(admin_log_chunk, JSON_INT32, attempt),
+    JSON_FIELD(admin_log_chunk, JSON_INT32, sequence),
+    JSON_FIELD(admin_log_chunk, JSON_INT, first_at),
+    JSON_FIELD(admin_log_chunk, JSON_INT, last_at),
+    JSON_FIELD(admin_log_chunk, JSON_INT, line_count),
+    JSON_FIELD(admin_log_chunk, JSON_INT, first_line),
+    JSON_FIELD(admin_log_chunk, JSON_INT, dropped),
+    JSON_FIELD(admin_log_chunk, JSON_BOOL, last),
+    JSON_FIELD_MAX(admin_log_chunk, JSON_TEXT, text, 128 * 1024),
     { 0 },
 };
 static const struct json_table log_chunk_table = { "LogChunk", sizeof(struct admin_log_chunk),
                                                    log_chunk_members };
 
 static const struct json_member log_members[] = {
-    MEMBER(admin_log, JSON_TEXT, executor),
-    MEMBER(admin_log, JSON_TEXT, incarnation),
-    MEMBER_ARRAY(admin_log, chunks, chunk_count, log_chunk_table, ITEMS_MAX),
+    JSON_FIELD(admin_log, JSON_TEXT, executor),
+    JSON_FIELD(admin_log, JSON_TEXT, incarnation),
+    JSON_FIELD_ARRAY(admin_log, chunks, chunk_count, log_chunk_table, ITEMS_MAX),
     { 0 },
 };
 static const struct json_table log_table = { "Log", sizeof(struct admin_log), log_members };
 
 static const struct json_member logged_members[] = {
-    MEMBER(admin_logged, JSON_INT, stored),
+    JSON_FIELD(admin_logged, JSON_INT, stored),
     { 0 },
 };
 static const struct json_table logged_table = { "Logged", sizeof(struct admin_logged),
@@ -150,16 +142,16 @@ const struct call_type admin_log_call = {
 };
 
 static const struct json_member group_find_members[] = {
-    MEMBER(admin_group_find, JSON_TEXT, name),
-    MEMBER(admin_group_find, JSON_INT32, id),
+    JSON_FIELD(admin_group_find, JSON_TEXT, name),
+    JSON_FIELD(admin_group_find, JSON_INT32, id),
     { 0 },
 };
 static const struct json_table group_find_table = { "GroupFind", sizeof(struct admin_group_find),
                                                     group_find_members };
 
 static const struct json_member group_found_members[] = {
-    MEMBER(admin_group_found, JSON_INT32, id),
-    MEMBER(admin_group_found, JSON_TEXT, name),
+    JSON_FIELD(admin_group_found, JSON_INT32, id),
+    JSON_FIELD(admin_group_found, JSON_TEXT, name),
     { 0 },
 };
 static const struct json_table group_found_table = {
@@ -172,7 +164,7 @@ const struct call_type admin_group_find_call = {
 };
 
 static const struct json_member groups_members[] = {
-    MEMBER_ARRAY(admin_groups, groups, group_count, group_found_table, ITEMS_MAX),
+    JSON_FIELD_ARRAY(admin_groups, groups, group_count, group_found_table, ITEMS_MAX),
     { 0 },
 };
 static const struct json_table groups_table = { "Groups", sizeof(struct admin_groups),

@@ -110,15 +110,13 @@ static void job_fires(struct fires_op *op, const struct job *job)
 static void fires_done(void *ctx, enum db_outcome outcome, const struct error *err)
 {
     struct fires_op *op = ctx;
-    struct error missing;
 
     if (outcome != DB_OK) {
         request_fail_outcome(op->request, (int)outcome, err);
         return;
     }
     if (op->missing) {
-        error_set(&missing, ERR_NOT_FOUND, "no job %lld", (long long)op->job_id);
-        request_fail(op->request, &missing);
+        job_missing(op->request, op->job_id);
         return;
     }
     if (op->job_id && request_require(op->request, PERM_VIEW, op->jobs[0].group_id))
@@ -127,12 +125,8 @@ static void fires_done(void *ctx, enum db_outcome outcome, const struct error *e
     for (size_t i = 0; i < op->job_count; i++)
         job_fires(op, &op->jobs[i]);
     qsort(op->fires, op->count, sizeof *op->fires, fire_compare);
-    if (op->count > (size_t)op->limit)
-        op->count = (size_t)op->limit;
-    const void **items = ARENA_ARRAY(op->arena, const void *, op->count + 1);
-    for (size_t i = 0; i < op->count; i++)
-        items[i] = &op->fires[i];
-    request_answer_list(op->request, &fire_table, items, op->count, NULL);
+    page_answer(op->request, &fire_table, op->fires, sizeof *op->fires, op->count,
+                (size_t)op->limit, NULL);
 }
 
 static void fires_start(struct request *request, struct fires_op *op)

@@ -92,13 +92,9 @@ static void list_done(void *ctx, enum db_outcome outcome, const struct error *er
         request_fail_outcome(op->request, (int)outcome, err);
         return;
     }
-    bool more = op->count > (size_t)op->limit;
-    size_t count = more ? (size_t)op->limit : op->count;
-    const void **items = ARENA_ARRAY(op->arena, const void *, count + 1);
-    for (size_t i = 0; i < count; i++)
-        items[i] = &op->groups[i];
-    request_answer_list(op->request, &group_table, items, count,
-                        more ? cursor_make(op->arena, op->groups[count - 1].id, 0) : NULL);
+    size_t limit = (size_t)op->limit;
+    page_answer(op->request, &group_table, op->groups, sizeof *op->groups, op->count, limit,
+                op->count > limit ? cursor_make(op->arena, op->groups[limit - 1].id, 0) : NULL);
 }
 
 void api_group_list(struct request *request)

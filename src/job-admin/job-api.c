@@ -46,7 +46,7 @@ void job_answer(struct request *request, int status, struct job *job)
     request_answer(request, status, &job_table, job);
 }
 
-static void job_missing(struct request *request, int64_t id)
+void job_missing(struct request *request, int64_t id)
 {
     struct error err;
 
@@ -180,15 +180,11 @@ static void list_done(void *ctx, enum db_outcome outcome, const struct error *er
         request_fail_outcome(op->request, (int)outcome, err);
         return;
     }
-    bool more = op->count > (size_t)op->limit;
-    size_t count = more ? (size_t)op->limit : op->count;
-    const void **items = ARENA_ARRAY(op->arena, const void *, count + 1);
-    for (size_t i = 0; i < count; i++) {
+    size_t limit = (size_t)op->limit;
+    for (size_t i = 0; i < op->count; i++)
         answer_complete(op->admin, op->request, &op->jobs[i]);
-        items[i] = &op->jobs[i];
-    }
-    request_answer_list(op->request, &job_table, items, count,
-                        more ? cursor_make(op->arena, op->jobs[count - 1].id, 0) : NULL);
+    page_answer(op->request, &job_table, op->jobs, sizeof *op->jobs, op->count, limit,
+                op->count > limit ? cursor_make(op->arena, op->jobs[limit - 1].id, 0) : NULL);
 }
 
 /* "%text%" with what LIKE takes specially escaped by '!'. */

@@ -131,15 +131,13 @@ static int run_fn(struct db_tx *tx, void *ctx, struct error *err)
 static void run_done(void *ctx, enum db_outcome outcome, const struct error *err)
 {
     struct range_op *op = ctx;
-    struct error missing;
 
     if (outcome != DB_OK) {
         request_fail_outcome(op->request, (int)outcome, err);
         return;
     }
     if (op->missing) {
-        error_set(&missing, ERR_NOT_FOUND, "no run %lld", (long long)op->run_id);
-        request_fail(op->request, &missing);
+        run_missing(op->request, op->run_id);
         return;
     }
     if (request_require(op->request, PERM_VIEW, op->run.group_id))

@@ -3,7 +3,7 @@
 
 /* Runs over HTTP. */
 
-static void run_missing(struct request *request, int64_t id)
+void run_missing(struct request *request, int64_t id)
 {
     struct error err;
 
@@ -36,16 +36,12 @@ static void list_done(void *ctx, enum db_outcome outcome, const struct error *er
         request_fail_outcome(op->request, (int)outcome, err);
         return;
     }
-    bool more = op->count > (size_t)op->limit;
-    size_t count = more ? (size_t)op->limit : op->count;
-    const void **items = ARENA_ARRAY(op->arena, const void *, count + 1);
-    for (size_t i = 0; i < count; i++) {
+    size_t limit = (size_t)op->limit;
+    for (size_t i = 0; i < op->count; i++)
         run_view_complete(&op->runs[i], op->request->language, op->arena);
-        items[i] = &op->runs[i];
-    }
-    const struct run_view *last = count ? &op->runs[count - 1] : NULL;
-    request_answer_list(op->request, &run_item_table, items, count,
-                        more ? cursor_make(op->arena, last->fire_at, last->id) : NULL);
+    const struct run_view *last = op->count > limit ? &op->runs[limit - 1] : NULL;
+    page_answer(op->request, &run_item_table, op->runs, sizeof *op->runs, op->count, limit,
+                last ? cursor_make(op->arena, last->fire_at, last->id) : NULL);
 }
 
 static int state_param(struct request *request, int64_t *ret_state)
@@ -168,9 +164,7 @@ static void add_done(void *ctx, enum db_outcome outcome, const struct error *err
     } else if (op->missing && op->source_id) {
         run_missing(op->request, op->source_id);
     } else if (op->missing) {
-        struct error missing;
-        error_set(&missing, ERR_NOT_FOUND, "no job %lld", (long long)op->job_id);
-        request_fail(op->request, &missing);
+        job_missing(op->request, op->job_id);
     } else {
         if (admin->leases)
             engine_mail_poll(admin);

@@ -11,77 +11,72 @@ static const struct json_member cause_members[] = {
 };
 const struct json_table cause_table = { "Cause", sizeof(struct cause_view), cause_members };
 
-#define FIELD(struct_, kind, member) \
-    { .name = #member, .type = (kind), .offset = offsetof(struct struct_, member) }
-#define FIELD_IF(struct_, kind, member)                                               \
-    { .name = #member, .type = (kind), .offset = offsetof(struct struct_, member),    \
-      .flags = JSON_OMIT_EMPTY }
 #define FIELD_CAUSE(struct_)                                                             \
     { .name = "cause", .type = JSON_STRUCT, .offset = offsetof(struct struct_, cause),   \
       .sub = &cause_table }
 
 static const struct json_member attempt_members[] = {
-    FIELD(attempt_view, JSON_INT32, attempt),
-    FIELD(attempt_view, JSON_TEXT, state),
+    JSON_FIELD(attempt_view, JSON_INT32, attempt),
+    JSON_FIELD(attempt_view, JSON_TEXT, state),
     FIELD_CAUSE(attempt_view),
-    FIELD(attempt_view, JSON_TEXT, message),
-    FIELD(attempt_view, JSON_TEXT, executor),
-    FIELD(attempt_view, JSON_TIME, dispatched_at),
-    FIELD(attempt_view, JSON_TIME, started_at),
-    FIELD(attempt_view, JSON_TIME, ended_at),
-    FIELD(attempt_view, JSON_INT, exit_code),
-    FIELD_IF(attempt_view, JSON_INT, exit_signal),
-    FIELD_IF(attempt_view, JSON_INT, http_status),
-    FIELD_IF(attempt_view, JSON_INT, cpu_ms),
-    FIELD_IF(attempt_view, JSON_INT, memory_peak),
-    FIELD(attempt_view, JSON_INT, log_bytes),
-    FIELD(attempt_view, JSON_INT, log_dropped),
+    JSON_FIELD(attempt_view, JSON_TEXT, message),
+    JSON_FIELD(attempt_view, JSON_TEXT, executor),
+    JSON_FIELD(attempt_view, JSON_TIME, dispatched_at),
+    JSON_FIELD(attempt_view, JSON_TIME, started_at),
+    JSON_FIELD(attempt_view, JSON_TIME, ended_at),
+    JSON_FIELD(attempt_view, JSON_INT, exit_code),
+    JSON_FIELD_IF(attempt_view, JSON_INT, exit_signal),
+    JSON_FIELD_IF(attempt_view, JSON_INT, http_status),
+    JSON_FIELD_IF(attempt_view, JSON_INT, cpu_ms),
+    JSON_FIELD_IF(attempt_view, JSON_INT, memory_peak),
+    JSON_FIELD(attempt_view, JSON_INT, log_bytes),
+    JSON_FIELD(attempt_view, JSON_INT, log_dropped),
     { 0 },
 };
 static const struct json_table attempt_table = { "Attempt", sizeof(struct attempt_view),
                                                  attempt_members };
 
 static const struct json_member note_members[] = {
-    FIELD(note_view, JSON_TIME, at),
-    FIELD(note_view, JSON_TEXT, kind),
-    FIELD(note_view, JSON_TEXT, text),
+    JSON_FIELD(note_view, JSON_TIME, at),
+    JSON_FIELD(note_view, JSON_TEXT, kind),
+    JSON_FIELD(note_view, JSON_TEXT, text),
     { 0 },
 };
 static const struct json_table note_table = { "RunNote", sizeof(struct note_view), note_members };
 
 #define RUN_FIELDS                                                                             \
-    FIELD(run_view, JSON_INT, id), FIELD(run_view, JSON_INT32, job_id),                        \
-        FIELD(run_view, JSON_TEXT, job), FIELD(run_view, JSON_TEXT, group),                    \
-        FIELD(run_view, JSON_TIME, fire_at), FIELD(run_view, JSON_TEXT, fire_key),             \
-        FIELD(run_view, JSON_TEXT, state), FIELD(run_view, JSON_TEXT, origin),                 \
-        FIELD_CAUSE(run_view), FIELD(run_view, JSON_TEXT, message),                            \
-        FIELD(run_view, JSON_INT32, attempt), FIELD(run_view, JSON_INT32, job_version),        \
-        FIELD(run_view, JSON_INT32, priority), FIELD(run_view, JSON_TIME, planned_at),         \
-        FIELD(run_view, JSON_TIME, ready_at), FIELD(run_view, JSON_TIME, dispatched_at),       \
-        FIELD(run_view, JSON_TIME, started_at), FIELD(run_view, JSON_TIME, ended_at),          \
-        FIELD(run_view, JSON_TIME, due_at), FIELD(run_view, JSON_INT, lateness_ms),            \
-        FIELD(run_view, JSON_INT, duration_ms), FIELD(run_view, JSON_TEXT, executor),          \
-        FIELD(run_view, JSON_INT, exit_code), FIELD_IF(run_view, JSON_INT, exit_signal),       \
-        FIELD_IF(run_view, JSON_INT, http_status), FIELD_IF(run_view, JSON_INT, parent_run_id), \
-        FIELD_IF(run_view, JSON_TEXT, created_by)
+    JSON_FIELD(run_view, JSON_INT, id), JSON_FIELD(run_view, JSON_INT32, job_id),                        \
+        JSON_FIELD(run_view, JSON_TEXT, job), JSON_FIELD(run_view, JSON_TEXT, group),                    \
+        JSON_FIELD(run_view, JSON_TIME, fire_at), JSON_FIELD(run_view, JSON_TEXT, fire_key),             \
+        JSON_FIELD(run_view, JSON_TEXT, state), JSON_FIELD(run_view, JSON_TEXT, origin),                 \
+        FIELD_CAUSE(run_view), JSON_FIELD(run_view, JSON_TEXT, message),                            \
+        JSON_FIELD(run_view, JSON_INT32, attempt), JSON_FIELD(run_view, JSON_INT32, job_version),        \
+        JSON_FIELD(run_view, JSON_INT32, priority), JSON_FIELD(run_view, JSON_TIME, planned_at),         \
+        JSON_FIELD(run_view, JSON_TIME, ready_at), JSON_FIELD(run_view, JSON_TIME, dispatched_at),       \
+        JSON_FIELD(run_view, JSON_TIME, started_at), JSON_FIELD(run_view, JSON_TIME, ended_at),          \
+        JSON_FIELD(run_view, JSON_TIME, due_at), JSON_FIELD(run_view, JSON_INT, lateness_ms),            \
+        JSON_FIELD(run_view, JSON_INT, duration_ms), JSON_FIELD(run_view, JSON_TEXT, executor),          \
+        JSON_FIELD(run_view, JSON_INT, exit_code), JSON_FIELD_IF(run_view, JSON_INT, exit_signal),       \
+        JSON_FIELD_IF(run_view, JSON_INT, http_status), JSON_FIELD_IF(run_view, JSON_INT, parent_run_id), \
+        JSON_FIELD_IF(run_view, JSON_TEXT, created_by)
 
 static const struct json_member run_item_members[] = { RUN_FIELDS, { 0 } };
 const struct json_table run_item_table = { "RunItem", sizeof(struct run_view), run_item_members };
 
 static const struct json_member run_members[] = {
     RUN_FIELDS,
-    FIELD(run_view, JSON_INT32, token),
-    FIELD(run_view, JSON_INT32, schedule_version),
-    FIELD_IF(run_view, JSON_TEXT, incarnation),
-    FIELD_IF(run_view, JSON_TEXT, address),
-    FIELD(run_view, JSON_ANY, output),
-    FIELD(run_view, JSON_ANY, parameters),
-    FIELD_IF(run_view, JSON_TEXT, stop_by),
-    FIELD_IF(run_view, JSON_TIME, stop_at),
-    FIELD_IF(run_view, JSON_INT, cpu_ms),
-    FIELD_IF(run_view, JSON_INT, memory_peak),
-    FIELD(run_view, JSON_INT, log_bytes),
-    FIELD(run_view, JSON_INT, log_dropped),
+    JSON_FIELD(run_view, JSON_INT32, token),
+    JSON_FIELD(run_view, JSON_INT32, schedule_version),
+    JSON_FIELD_IF(run_view, JSON_TEXT, incarnation),
+    JSON_FIELD_IF(run_view, JSON_TEXT, address),
+    JSON_FIELD(run_view, JSON_ANY, output),
+    JSON_FIELD(run_view, JSON_ANY, parameters),
+    JSON_FIELD_IF(run_view, JSON_TEXT, stop_by),
+    JSON_FIELD_IF(run_view, JSON_TIME, stop_at),
+    JSON_FIELD_IF(run_view, JSON_INT, cpu_ms),
+    JSON_FIELD_IF(run_view, JSON_INT, memory_peak),
+    JSON_FIELD(run_view, JSON_INT, log_bytes),
+    JSON_FIELD(run_view, JSON_INT, log_dropped),
     { .name = "ahead", .type = JSON_INT32, .offset = offsetof(struct run_view, ahead),
       .about = "live runs that go first; -1 where it does not apply" },
     { .name = "attempts", .type = JSON_ARRAY, .offset = offsetof(struct run_view, attempts),

@@ -140,15 +140,13 @@ static void status_done(void *ctx, enum db_outcome outcome, const struct error *
 {
     struct status_op *op = ctx;
     struct request *request = op->list.request;
-    struct error missing;
 
     if (outcome != DB_OK) {
         request_fail_outcome(request, (int)outcome, err);
         return;
     }
     if (op->missing) {
-        error_set(&missing, ERR_NOT_FOUND, "no job %lld", (long long)op->list.job_id);
-        request_fail(request, &missing);
+        job_missing(request, op->list.job_id);
         return;
     }
     if (request_require(request, PERM_VIEW, op->job.group_id))

@@ -311,15 +311,13 @@ static void fire_verdict(struct why_op *op)
 static void why_done(void *ctx, enum db_outcome outcome, const struct error *err)
 {
     struct why_op *op = ctx;
-    struct error missing;
 
     if (outcome != DB_OK) {
         request_fail_outcome(op->request, (int)outcome, err);
         return;
     }
     if (op->missing) {
-        error_set(&missing, ERR_NOT_FOUND, "no job %lld", (long long)op->job_id);
-        request_fail(op->request, &missing);
+        job_missing(op->request, op->job_id);
         return;
     }
     if (request_require(op->request, PERM_VIEW, op->job.group_id))

@@ -96,6 +96,18 @@ struct json_table {
     const struct json_member *members; /* at most 64, ended by one without name */
 };
 
+/* Rows for the common case: a member that has the name of its field. */
+#define JSON_FIELD(struct_, type_, field) \
+    { .name = #field, .type = (type_), .offset = offsetof(struct struct_, field) }
+#define JSON_FIELD_IF(struct_, type_, field)                                          \
+    { .name = #field, .type = (type_), .offset = offsetof(struct struct_, field),     \
+      .flags = JSON_OMIT_EMPTY }
+#define JSON_FIELD_MAX(struct_, type_, field, max_) \
+    { .name = #field, .type = (type_), .offset = offsetof(struct struct_, field), .max = (max_) }
+#define JSON_FIELD_ARRAY(struct_, field, count_field, table_, max_)                   \
+    { .name = #field, .type = JSON_ARRAY, .offset = offsetof(struct struct_, field),  \
+      .count_offset = offsetof(struct struct_, count_field), .sub = &(table_), .max = (max_) }
+
 /*
  * Reads text into *target (zeroed by the caller, so defaults may be set first: absent members keep
  * what is there). Pointers live in arena. text.size is checked against size_max first.
