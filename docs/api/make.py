@@ -158,9 +158,9 @@ def body(route, words, schemas):
 
 def responses(route, words, schemas):
     found = {str(words.get("status", 200)): success(route, words, schemas)}
-    if route["method"] == "POST" and route["path"].endswith("/run"):
-        found["200"] = {**success(route, words, schemas),
-                        "description": "the run that this request_id made before"}
+    for status, about in words.get("also", {}).items():
+        other = {} if status == 204 else success(route, words, schemas)
+        found[str(status)] = {**other, "description": about}
     refused = {}
     for name, example in words.get("refused", {}).items():
         refused.setdefault(example["status"], []).append(name)

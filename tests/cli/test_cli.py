@@ -362,6 +362,21 @@ def test_user_roles(belfry):
     assert refused.code == REFUSED and "administrator" in refused.err
 
 
+def test_user_changes_the_own_password(belfry):
+    belfry.cli("user", "create", "han", "--role", "viewer", "--password-stdin",
+               stdin=PASSWORD + "\n", check=True)
+    belfry.cli("user", "sign-in", "han", "--password-stdin", stdin=PASSWORD + "\n", key=None,
+               check=True)
+    wrong = belfry.cli("user", "password", "--password-stdin", key=None,
+                       stdin="not the password\na brand new passphrase\n")
+    assert wrong.code == REFUSED
+    belfry.cli("user", "password", "--password-stdin", key=None,
+               stdin=f"{PASSWORD}\na brand new passphrase\n", check=True)
+    belfry.cli("user", "sign-in", "han", "--password-stdin", stdin="a brand new passphrase\n",
+               key=None, check=True)
+    belfry.cli("user", "sign-out", key=None, check=True)
+
+
 def test_user_create_refuses_a_weak_password(belfry):
     result = belfry.cli("user", "create", "weak", "--password-stdin", stdin="short\n")
     assert result.code == REFUSED and "password" in result.err
