@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-/* What only SQLite has: a file of its own, its log, and a disk that fails under it. */
+/* What only SQLite has: a file of its own, and its log. test-db-disk.c has the disk that fails. */
 
 static char *path_of(const struct test_db *t, const char *name)
 {
@@ -165,121 +165,41 @@ static void test_disk_full(void **state)
     assert_int_equal(number_of(t->db, "SELECT COUNT(*) FROM thing"), 100);
 }
 
-/* The system's own file layer, but its fsync or write fails when told to. */
-static sqlite3_vfs failing_vfs;
-static sqlite3_vfs *real_vfs;
-static sqlite3_io_methods failing_methods[2]; /* of the database, of its log */
-static const sqlite3_io_methods *real_methods; /* write and fsync are the same for both */
-static _Atomic bool fail_sync, fail_write;
-
-static int failing_sync(sqlite3_file *file, int flags)
-{
-    return atomic_load(&fail_sync) ? SQLITE_IOERR_FSYNC : real_methods->xSync(file, flags);
-}
-
-static int failing_write(sqlite3_file *file, const void *bytes, int size, sqlite3_int64 offset)
-{
-    return atomic_load(&fail_write) ? SQLITE_IOERR_WRITE
-                                    : real_methods->xWrite(file, bytes, size, offset);
-}
-
-static int failing_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags,
-                        int *ret_flags)
-{
-    int code = real_vfs->xOpen(vfs, name, file, flags, ret_flags);
-
-    if (code == SQLITE_OK && (flags & (SQLITE_OPEN_MAIN_DB | SQLITE_OPEN_WAL))) {
-        sqlite3_io_methods *methods = &failing_methods[flags & SQLITE_OPEN_WAL ? 1 : 0];
-        if (!methods->xSync) { /* by the writer, before there are other threads */
-            real_methods = file->pMethods;
-            *methods = *real_methods;
-            methods->xSync = failing_sync;
-            methods->xWrite = failing_write;
-        }
-        file->pMethods = methods;
-    }
-    return code;
-}
-
 static int one_fn(struct db_tx *tx, void *ctx, struct error *err)
 {
     (void)ctx;
     return DB_EXEC(tx, "INSERT INTO thing (id, name) VALUES (?, ?)", 1, err, DB_I(1), DB_T("a"));
 }
 
-/* In a process of its own, which is to end without a word to the one who waits. */
-static int child_fail(const char *what, const char *url)
+/* In a process of its own: a commit, and no end. */
+static int child_commit(const char *url)
 {
     struct db_settings settings = { .url = url };
     struct db *db = NULL;
     struct error err = { 0 };
 
-    log_level_set(LOG_LEVEL_ERROR + 1);
-    real_vfs = sqlite3_vfs_find(NULL);
-    failing_vfs = *real_vfs;
-    failing_vfs.zName = "failing";
-    failing_vfs.xOpen = failing_open;
-    sqlite3_vfs_register(&failing_vfs, 1);
     if (db_open(&settings, NULL, &db, &err) < 0 ||
         db_migrate(db, thing_migrations, 1, NULL, &err) < 0)
         return 1;
-    atomic_store(&fail_sync, strcmp(what, "fsync") == 0);
-    atomic_store(&fail_write, strcmp(what, "write") == 0);
     if (db_run(db, DB_POOL_API, one_fn, NULL, &err) != DB_OK)
         return 2;
     return raise(SIGKILL);
 }
 
-static int child_run(const struct test_db *t, const char *what)
+/* A commit that is in the log alone, as the process was killed right after it. */
+static void killed_after_commit(const struct test_db *t)
 {
     int status = 0;
     pid_t child = fork();
 
     if (child == 0) {
-        execl("/proc/self/exe", "test-db-sqlite", what, t->url, (char *)NULL);
+        execl("/proc/self/exe", "test-db-sqlite", t->url, (char *)NULL);
         _exit(3);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
-    return status;
-}
-
-/* A commit that is in the log alone, as the process was killed right after it. */
-static void killed_after_commit(const struct test_db *t)
-{
-    int status = child_run(t, "nothing");
-
     assert_true(WIFSIGNALED(status));
     assert_int_equal(WTERMSIG(status), SIGKILL);
     assert_true(size_of(t, "belfry.db-wal") > 0);
-}
-
-/* The rows that the next start finds. */
-static int64_t rows_after(const char *what)
-{
-    struct test_db t;
-
-    test_db_prepare(&t);
-    int status = child_run(&t, what);
-    assert_true(WIFEXITED(status));
-    assert_int_equal(WEXITSTATUS(status), 74);
-    test_open(&t);
-    thing_migrate(t.db);
-    int64_t rows = number_of(t.db, "SELECT COUNT(*) FROM thing");
-    test_db_done(&t);
-    return rows;
-}
-
-/* The row may have reached the log and be there; but nobody was told so. */
-static void test_fsync_fails(void **state)
-{
-    (void)state;
-    assert_in_range(rows_after("fsync"), 0, 1);
-}
-
-static void test_write_fails(void **state)
-{
-    (void)state;
-    assert_int_equal(rows_after("write"), 0);
 }
 
 /* --- a file that is not what it was -------------------------------------------------------------- */
@@ -411,8 +331,8 @@ static void test_urls(void **state)
 
 int main(int argc, char **argv)
 {
-    if (argc == 3)
-        return child_fail(argv[1], argv[2]);
+    if (argc == 2)
+        return child_commit(argv[1]);
     const struct CMUnitTest tests[] = {
         DB_TEST(test_second_process_is_refused),
         DB_TEST(test_children_do_not_inherit),
@@ -421,8 +341,6 @@ int main(int argc, char **argv)
         DB_TEST(test_logs_have_a_file_of_their_own),
         DB_TEST(test_log_is_shortened),
         DB_TEST(test_disk_full),
-        cmocka_unit_test(test_fsync_fails),
-        cmocka_unit_test(test_write_fails),
         DB_TEST(test_empty_file_is_refused),
         cmocka_unit_test(test_lost_log_is_refused),
         cmocka_unit_test(test_garbage_in_the_index_of_the_log),
