@@ -11,15 +11,17 @@ void setup_state(struct request *request);
 void setup_complete(struct request *request);
 extern const struct json_table setup_table, setup_state_table;
 
-/* routes-session.c */
+/* routes-sign-in.c */
 void session_sign_in(struct request *request);
+void session_password(struct request *request);
+extern const struct json_table sign_in_table, password_change_table;
+
+/* routes-session.c */
 void session_show(struct request *request);
 void session_sign_out(struct request *request);
 void session_list(struct request *request);
 void session_revoke(struct request *request);
-void session_password(struct request *request);
-extern const struct json_table sign_in_table, session_table, session_row_table,
-    password_change_table;
+extern const struct json_table session_table, session_row_table;
 
 /* routes-user.c */
 void user_list(struct request *request);
