@@ -43,7 +43,7 @@ extern const struct json_table group_table, job_table, job_pause_table, job_stat
 void job_missing(struct request *request, int64_t id); /* 404 */
 void run_missing(struct request *request, int64_t id);
 /* The first limit of count rows; a row more means that there is a further page, from cursor on. */
-void page_answer(struct request *request, const struct json_table *table, const void *rows,
+void list_page_answer(struct request *request, const struct json_table *table, const void *rows,
                  size_t row_size, size_t count, size_t limit, const char *cursor);
 
 #endif

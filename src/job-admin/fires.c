@@ -125,7 +125,7 @@ static void fires_done(void *ctx, enum db_outcome outcome, const struct error *e
     for (size_t i = 0; i < op->job_count; i++)
         job_fires(op, &op->jobs[i]);
     qsort(op->fires, op->count, sizeof *op->fires, fire_compare);
-    page_answer(op->request, &fire_table, op->fires, sizeof *op->fires, op->count,
+    list_page_answer(op->request, &fire_table, op->fires, sizeof *op->fires, op->count,
                 (size_t)op->limit, NULL);
 }
 

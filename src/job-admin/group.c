@@ -93,7 +93,7 @@ static void list_done(void *ctx, enum db_outcome outcome, const struct error *er
         return;
     }
     size_t limit = (size_t)op->limit;
-    page_answer(op->request, &group_table, op->groups, sizeof *op->groups, op->count, limit,
+    list_page_answer(op->request, &group_table, op->groups, sizeof *op->groups, op->count, limit,
                 op->count > limit ? cursor_make(op->arena, op->groups[limit - 1].id, 0) : NULL);
 }
 

@@ -183,7 +183,7 @@ static void list_done(void *ctx, enum db_outcome outcome, const struct error *er
     size_t limit = (size_t)op->limit;
     for (size_t i = 0; i < op->count; i++)
         answer_complete(op->admin, op->request, &op->jobs[i]);
-    page_answer(op->request, &job_table, op->jobs, sizeof *op->jobs, op->count, limit,
+    list_page_answer(op->request, &job_table, op->jobs, sizeof *op->jobs, op->count, limit,
                 op->count > limit ? cursor_make(op->arena, op->jobs[limit - 1].id, 0) : NULL);
 }
 

@@ -40,7 +40,7 @@ static void list_done(void *ctx, enum db_outcome outcome, const struct error *er
     for (size_t i = 0; i < op->count; i++)
         run_view_complete(&op->runs[i], op->request->language, op->arena);
     const struct run_view *last = op->count > limit ? &op->runs[limit - 1] : NULL;
-    page_answer(op->request, &run_item_table, op->runs, sizeof *op->runs, op->count, limit,
+    list_page_answer(op->request, &run_item_table, op->runs, sizeof *op->runs, op->count, limit,
                 last ? cursor_make(op->arena, last->fire_at, last->id) : NULL);
 }
 

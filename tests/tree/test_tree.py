@@ -1,6 +1,7 @@
 """What must be true of the tree as a whole: directions, translations, words, hardening."""
 import pathlib
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -51,8 +52,9 @@ def is_test(path):
 
 def tracked():
     """Files of the repository, or, in a tree without git, all that are no products."""
-    listed = subprocess.run(["git", "-C", str(TOP), "ls-files", "-z"], capture_output=True)
-    if listed.returncode == 0:
+    git = shutil.which("git")
+    listed = git and subprocess.run([git, "-C", str(TOP), "ls-files", "-z"], capture_output=True)
+    if listed and listed.returncode == 0:
         return [TOP / name for name in listed.stdout.decode().split("\0") if name]
     return [path for path in TOP.rglob("*")
             if path.is_file() and not re.match(r"(build|data|\.git)", str(path.relative_to(TOP)))]
@@ -332,3 +334,17 @@ def test_program_is_compiled_for_control_flow_enforcement(symbols):
     code = subprocess.run(["objdump", "-d", "--disassemble=main", str(BINARY)], capture_output=True,
                           text=True, check=True).stdout
     assert re.search(r"<main>:\n\s+\S+:\s+f3 0f 1e fa\s+endbr64", code)
+
+
+def test_no_name_is_defined_twice():
+    """The linker takes the first of two functions in different libraries and says nothing."""
+    defined = {}
+    for library in sorted((BINARY.parent / "src").rglob("*.a")):
+        listing = subprocess.run(["nm", "-gA", "--defined-only", str(library)], capture_output=True,
+                                 text=True, check=True).stdout
+        for line in listing.splitlines():
+            place, name = line.rsplit(":", 1)[0], line.split()[-1]
+            defined.setdefault(name, []).append(place)
+    assert len(defined) > 500
+    none(f"{name}: {', '.join(places)}" for name, places in sorted(defined.items())
+         if len(places) > 1 and not name.startswith("__"))
