@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -15,21 +16,29 @@ enum { CLOCK_CHECK_MS = 60000, RECONNECT_LEAST_MS = 50, RECONNECT_MOST_MS = 2000
 
 /* --- queue ------------------------------------------------------------------------------------ */
 
-bool db_lane_add(struct db_lane *lane, struct db_task *task)
+static int closed(struct error *err)
 {
-    bool taken = false;
+    return error_set(err, ERR_UNAVAILABLE, "the database was closed before this was stored");
+}
+
+int db_lane_add(struct db_lane *lane, struct db_task *task, struct error *err)
+{
+    int result = 0;
 
     pthread_mutex_lock(&lane->lock);
-    if (!lane->stopping && lane->waiting_total < DB_QUEUE_MAX) {
+    if (lane->stopping)
+        result = closed(err);
+    else if (lane->waiting_total >= DB_QUEUE_MAX)
+        result = error_set(err, ERR_THROTTLED, "too much work waits for the database");
+    if (result == 0) {
         list_add_tail(&lane->queues[task->pool], &task->node);
         lane->waiting[task->pool]++;
         lane->waiting_total++;
         if (lane->idle > 0)
             pthread_cond_signal(&lane->wake);
-        taken = true;
     }
     pthread_mutex_unlock(&lane->lock);
-    return taken;
+    return result;
 }
 
 static struct db_task *queue_first(struct db_lane *lane, int pool)
@@ -179,12 +188,14 @@ static void wait_ms(struct db_lane *lane, pthread_cond_t *condition, int64_t ms)
     pthread_cond_timedwait(condition, &lane->lock, &until);
 }
 
-/* What has waited for the database for longer than it may. Called with the lock. */
+/* What has waited for a database out of reach for longer than it may. Called with the lock. */
 static size_t take_expired(struct db_lane *lane, struct db_task **tasks)
 {
     int64_t oldest_ms = clock_mono_ms() - lane->db->retry_ms;
     size_t count = 0;
 
+    if (lane->connected > 0) /* others have a session and will come to it */
+        return 0;
     for (int pool = 0; pool < DB_POOL_COUNT; pool++)
         while (count < lane->group_max && lane->waiting[pool] &&
                queue_first(lane, pool)->submitted_ms <= oldest_ms)
@@ -300,7 +311,7 @@ int db_thread_start(pthread_t *ret_thread, const char *name, void *(*main)(void 
                     struct error *err)
 {
     sigset_t all, before;
-    char text[16] = "db-";
+    char text[16]; /* the kernel's limit */
 
     /* signals belong to the loop's thread */
     sigfillset(&all);
@@ -309,7 +320,7 @@ int db_thread_start(pthread_t *ret_thread, const char *name, void *(*main)(void 
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (failed)
         return error_set(err, ERR_INTERNAL, "cannot start a thread: %s", strerror(failed));
-    strncat(text, name, sizeof text - 1 - strlen(text));
+    snprintf(text, sizeof text, "db-%s", name);
     pthread_setname_np(*ret_thread, text);
     return 0;
 }
@@ -330,7 +341,7 @@ static void lane_drain(struct db_lane *lane)
 {
     struct error err;
 
-    error_set(&err, ERR_UNAVAILABLE, "the database was closed before this was stored");
+    closed(&err);
     for (int pool = 0; pool < DB_POOL_COUNT; pool++)
         while (lane->waiting[pool]) {
             struct db_task *task = queue_take(lane, pool);

@@ -21,11 +21,22 @@ static int fair_share(const struct lease_peers *peers)
     return (SHARD_COUNT + count - 1) / count;
 }
 
+/* Cut where it does not fit; what stood behind it goes. */
+static void name_copy(char *target, size_t size, const char *name)
+{
+    size_t length = strlen(name);
+
+    if (length > size - 1)
+        length = size - 1;
+    memset(target, 0, size);
+    memcpy(target, name, length);
+}
+
 static void row_take(struct lease_row *row, const char *owner, const char *incarnation,
                      int64_t expires_at)
 {
-    strncpy(row->owner, owner, sizeof row->owner - 1);
-    strncpy(row->incarnation, incarnation, sizeof row->incarnation - 1);
+    name_copy(row->owner, sizeof row->owner, owner);
+    name_copy(row->incarnation, sizeof row->incarnation, incarnation);
     row->epoch++;
     row->expires_at = expires_at;
 }
