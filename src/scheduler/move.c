@@ -135,6 +135,9 @@ void move_end(struct run *run, struct move *move, int64_t ended_at)
     if (job->schedule->kind != SCHEDULE_DELAY || !job->enabled || others_live(run))
         return;
     int64_t next = schedule_next_delay(job->schedule, ended_at);
+    /* a run that was cancelled ahead of its time must not be met again: its row is there */
+    if (next <= run->fire_at)
+        next = run->fire_at + 1;
     move->set_next_fire_at = next == SCHEDULE_NEVER ? 0 : next;
     move->schedule_version = job->schedule_version;
 }

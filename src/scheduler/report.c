@@ -129,6 +129,8 @@ void run_lose(struct scheduler *s, struct run *run)
 {
     const struct job *job = run->job;
 
+    if (!job->known)
+        return; /* its promise decides what becomes of it: seen again when that is known */
     s->counters.lost++;
     if (run->stop_requested) {
         move_start(s, run, RUN_CANCELLED, run->stop_cause);

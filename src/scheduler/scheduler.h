@@ -33,6 +33,9 @@
  *   paused_until = now and next_fire_at = the first fire at or after now (what was planned ahead
  *   goes, like in any edit); and an edit that sets another schedule or pause while paused_at is
  *   still set writes that gap itself.
+ * - Only a plan parks a job with schedule "delay" (next_fire_at NULL until its run ends). An edit that
+ *   changes schedule_version sets next_fire_at, also while a run is live: the end of that run finds
+ *   another version and leaves it alone.
  * - A DISPATCH reaches that incarnation or nobody: another one must refuse it.
  */
 

@@ -291,20 +291,6 @@ static void edit_job(struct world *world, struct sim_job *job, int64_t now_ms)
     hint_all(world, job, NULL, EVENT_JOB);
 }
 
-/* A delay job whose only PLANNED run is taken away must not stay parked. */
-static int64_t delay_next(const struct world *world, const struct sim_job *job, int64_t now_ms)
-{
-    const struct store *store = &world->store;
-
-    if (job->row.next_fire_at != SCHEDULE_NEVER)
-        return job->row.next_fire_at;
-    for (size_t i = 0; i < store->run_count; i++)
-        if (run_live(store->all[i]) && store->all[i]->row.job_id == job->row.id &&
-            store->all[i]->row.scheduled)
-            return SCHEDULE_NEVER; /* its end tells the next one */
-    return now_ms + 1;
-}
-
 /* A pause that is over, but whose gap no plan has written yet, gives way to another. */
 static void settle_pause(struct world *world, const struct sim_job *job)
 {
@@ -325,14 +311,15 @@ static void pause_job(struct world *world, struct sim_job *job, int64_t now_ms)
         return;
     settle_pause(world, job);
     remove_planned(world, job, now_ms);
-    if (row->schedule->kind == SCHEDULE_DELAY)
-        row->next_fire_at = delay_next(world, job, now_ms);
+    int64_t until = now_ms + world_between(world, 500, 20000);
+    if (row->schedule->kind == SCHEDULE_DELAY) /* an edit never leaves it parked: see scheduler.h */
+        row->next_fire_at = least(row->next_fire_at, until);
     else if (row->paused_until && row->next_fire_at < row->paused_until)
         row->next_fire_at = schedule_next(row->schedule, row->paused_until - 1);
     else
         row->next_fire_at = least(row->next_fire_at, first_fire(row->schedule, now_ms));
     row->paused_at = now_ms;
-    row->paused_until = now_ms + world_between(world, 500, 20000);
+    row->paused_until = until;
     row->schedule_version++;
     world_trace(world, "pause", row->id, row->paused_at - SIM_T0, row->paused_until - SIM_T0);
     hint_all(world, job, NULL, EVENT_JOB);
@@ -351,10 +338,9 @@ static void resume_job(struct world *world, struct sim_job *job, int64_t now_ms)
     remove_planned(world, job, now_ms);
     row->paused_until = now_ms;
     row->schedule_version++;
-    if (row->schedule->kind != SCHEDULE_DELAY)
-        row->next_fire_at = schedule_next(row->schedule, now_ms - 1);
-    else if (row->next_fire_at != SCHEDULE_NEVER)
-        row->next_fire_at = now_ms;
+    row->next_fire_at = row->schedule->kind == SCHEDULE_DELAY
+                            ? now_ms + 1
+                            : schedule_next(row->schedule, now_ms - 1);
     world_trace(world, "resume", row->id, now_ms - SIM_T0, 0);
     hint_all(world, job, NULL, EVENT_JOB);
 }
@@ -504,6 +490,7 @@ void actor_start(struct world *world)
 void actor_disable_all(struct world *world)
 {
     late_writes_resolve(world);
+    check_delays(world);
     for (size_t i = 0; i < world->store.job_count; i++)
         if (!world->store.jobs[i].deleted)
             disable_job(world, &world->store.jobs[i], SIM_T0 + world->now);

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+enum { PLAN_LATE_MS = 3000 };
+
 /*
  * The checkers of specs/reliability 1.3 that a simulated world can run: K2, K3, K4, K6, K10, and
  * that overlap policies hold in the store. K2, K6 and overlap look at every change, the others at
@@ -74,12 +76,15 @@ static void check_overlap(struct world *world, const struct scheduler_run *new)
     const struct sim_job *job = store_job(&world->store, new->job_id);
     int32_t active = 0;
 
+    if (world->faults >> FAULT_db_race & 1)
+        return; /* two owners may judge at the same moment; each run stays single */
     for (size_t i = 0; i < world->store.run_count; i++) {
         const struct sim_run *run = world->store.all[i];
         active += run_live(run) && run->row.job_id == new->job_id && run->row.id != new->id &&
                   counts_active(run->row.state);
     }
-    if (job->row.overlap != OVERLAP_PARALLEL && active > 0 && job->row.version == 1)
+    int32_t limit = job->row.overlap == OVERLAP_PARALLEL ? job->row.overlap_limit : 1;
+    if (active >= limit && job->row.version == 1)
         world_fail(world, "overlap: run %lld of job %d becomes active beside %d others",
                    (long long)new->id, new->job_id, active);
 }
@@ -115,11 +120,32 @@ void check_transition(struct world *world, const struct scheduler_run *old,
 
 /* --- K2: every start granted, every fire legal ----------------------------------------------------- */
 
+static int64_t clock_error(const struct world *world)
+{
+    return (world->faults >> FAULT_skew & 1 ? 2000 : 0) +
+           (world->faults >> FAULT_clock_jump & 1 ? 6000 : 0) +
+           (world->faults >> FAULT_api_skew & 1 ? 1000 : 0);
+}
+
 static bool fire_legal(const struct schedule *schedule, int64_t fire_at)
 {
     if (schedule->kind == SCHEDULE_DELAY)
         return true; /* follows an end, or a pause */
     return schedule_next(schedule, fire_at - 1) == fire_at;
+}
+
+/* K9: with nothing failing, a fire is planned before its time, or soon after the edit that made it. */
+static void check_planned_in_time(struct world *world, const struct sim_run *run)
+{
+    int64_t late = SIM_T0 + world->now - run->row.fire_at;
+    int64_t fired = run->row.fire_at - SIM_T0;
+
+    if (store_job(&world->store, run->row.job_id)->row.schedule->kind == SCHEDULE_DELAY)
+        return; /* counts from an end that may have been reported late */
+    if (world->quiet && fired > world->quiet_since + SETTLE_MS &&
+        late > PLAN_LATE_MS + clock_error(world))
+        world_fail(world, "K9: the fire of job %d at %lld is planned %lld ms late", run->row.job_id,
+                   shown(run->row.fire_at), (long long)late);
 }
 
 void check_inserted(struct world *world, const struct sim_run *run)
@@ -131,6 +157,7 @@ void check_inserted(struct world *world, const struct sim_run *run)
     if (!job->row.enabled || job->deleted || !job->row.schedule ||
         !fire_legal(job->row.schedule, run->row.fire_at))
         world_fail(world, "K2: job %d has no fire at %lld", job->row.id, shown(run->row.fire_at));
+    check_planned_in_time(world, run);
     for (size_t i = 0; i < world->store.run_count; i++) {
         const struct sim_run *other = world->store.all[i];
         if (other != run && !other->deleted && other->row.scheduled &&
@@ -146,13 +173,6 @@ static struct sim_grant *find_grant(struct sim_run *run, int32_t attempt, int32_
         if (run->grants[i].attempt == attempt && run->grants[i].token == token)
             return &run->grants[i];
     return NULL;
-}
-
-static int64_t clock_error(const struct world *world)
-{
-    return (world->faults >> FAULT_skew & 1 ? 2000 : 0) +
-           (world->faults >> FAULT_clock_jump & 1 ? 6000 : 0) +
-           (world->faults >> FAULT_api_skew & 1 ? 1000 : 0);
 }
 
 static void check_attempt_once(struct world *world, const struct sim_run *run, int32_t attempt)
@@ -260,6 +280,23 @@ static void check_gap_counts(struct world *world)
             world_fail(world, "K3: a gap of job %d from %lld to %lld counts %lld",
                        world->store.gaps[i].job_id, shown(gap->from_ms), shown(gap->to_ms),
                        (long long)gap->count);
+    }
+}
+
+/* A delay job that is parked waits for the end of a run, so there must be one. */
+void check_delays(struct world *world)
+{
+    for (size_t i = 0; i < world->store.job_count; i++) {
+        const struct sim_job *job = &world->store.jobs[i];
+        bool live = false;
+        if (job->deleted || !job->row.enabled || !job->row.schedule ||
+            job->row.schedule->kind != SCHEDULE_DELAY || job->row.next_fire_at != SCHEDULE_NEVER)
+            continue;
+        for (size_t k = 0; k < world->store.run_count; k++)
+            live |= run_live(world->store.all[k]) && world->store.all[k]->row.scheduled &&
+                    world->store.all[k]->row.job_id == job->row.id;
+        if (!live)
+            world_fail(world, "K3: delay job %d is parked for ever", job->row.id);
     }
 }
 

@@ -14,6 +14,7 @@ struct request {
     struct action action;      /* points to copies */
     struct scheduler_event event;
     int64_t asked_mono;
+    int64_t *epochs;           /* read before; NULL: with the write */
 };
 
 struct late_write {
@@ -166,18 +167,18 @@ static void lease(struct world *world, struct request *request)
 
 static void execute(struct world *world, struct request *request)
 {
-    switch (request->action.kind) {
-    case ACTION_LEASE:
-        return lease(world, request);
-    case ACTION_SCAN:
-        return scan(world, request);
-    case ACTION_LOAD:
-        return load(world, request);
-    case ACTION_PLAN:
-        return plan(world, request);
-    default:
-        return move(world, request);
-    }
+    world->store.epochs = request->epochs;
+    if (request->action.kind == ACTION_LEASE)
+        lease(world, request);
+    else if (request->action.kind == ACTION_SCAN)
+        scan(world, request);
+    else if (request->action.kind == ACTION_LOAD)
+        load(world, request);
+    else if (request->action.kind == ACTION_PLAN)
+        plan(world, request);
+    else
+        move(world, request);
+    world->store.epochs = NULL;
 }
 
 /* --- answers ------------------------------------------------------------------------------------ */
@@ -339,9 +340,28 @@ static void note_outcome(const struct request *request, enum outcome outcome)
         SOMETIMES(move_unknown_not_applied);
 }
 
+static void arrive(struct world *world, void *argument);
+
+/* Its transaction has read the epochs; the rest of it comes later. */
+static bool reads_ahead(struct world *world, struct request *request)
+{
+    enum action_kind kind = request->action.kind;
+
+    if (request->epochs || !world->settings.leases || !world->store.process.up ||
+        (kind != ACTION_PLAN && kind != ACTION_MOVE) || !world_fault(world, FAULT_db_race))
+        return false;
+    request->epochs = ARENA_ARRAY(world->arena, int64_t, SHARD_COUNT);
+    for (int i = 0; i < SHARD_COUNT; i++)
+        request->epochs[i] = world->store.leases[i].epoch;
+    world_at(world, world->now + world_between(world, 5, 4000), NULL, arrive, request);
+    return true;
+}
+
 static void arrive(struct world *world, void *argument)
 {
     struct request *request = argument;
+    if (reads_ahead(world, request))
+        return;
     enum outcome outcome = choose_outcome(world, request);
     enum action_kind kind = request->action.kind;
 

@@ -49,6 +49,7 @@ enum {
     X(db_slow, "the database answers late") \
     X(db_unknown, "whether a write was applied is not told; it may be applied later") \
     X(db_error, "requests fail without being applied") \
+    X(db_race, "a write reads the epochs a while before it changes rows") \
     X(skew, "clocks of the nodes are wrong by seconds") \
     X(clock_jump, "the wall clock of an admin jumps") \
     X(api_skew, "edits are made by a clock that is wrong") \
@@ -146,6 +147,7 @@ struct store {
     int64_t peers_until[ADMIN_MAX];
     int64_t next_run_id;
     struct late_write *late;   /* answered UNKNOWN, not yet applied */
+    const int64_t *epochs;     /* as the write in hand has read them; NULL: as they are */
 };
 
 /* --- admins and executors ----------------------------------------------------------------------- */
@@ -288,6 +290,7 @@ void check_inserted(struct world *world, const struct sim_run *run);
 void check_started(struct world *world, const struct executor_node *executor,
                    const struct task *task);
 bool check_idle(const struct world *world);   /* nothing left to be done */
+void check_delays(struct world *world);
 void check_end(struct world *world);
 
 #endif

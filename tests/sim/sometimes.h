@@ -23,7 +23,7 @@
     X(kill_running) X(kill_unknown) X(report_not_ours) X(report_stale) X(report_from_spool) \
     X(result_without_start) X(result_after_stop_succeeded) X(executor_lost_running) \
     X(two_admins_own) X(manual_run) X(job_edited) X(job_deleted) X(job_resumed) \
-    X(delay_rescheduled) X(wanted_job) X(clock_stepped_back) X(poison_seen)
+    X(delay_rescheduled) X(wanted_job) X(epoch_read_too_early) X(clock_stepped_back) X(poison_seen)
 
 enum site {
 #define X(name) SITE_##name,

@@ -86,7 +86,13 @@ void store_gap(struct world *world, int32_t job_id, const struct plan_gap *gap)
 
 static bool epoch_holds(const struct world *world, int32_t shard, int64_t epoch)
 {
-    return !world->settings.leases || world->store.leases[shard].epoch == epoch;
+    const struct store *store = &world->store;
+
+    if (!world->settings.leases)
+        return true;
+    if (store->epochs && store->epochs[shard] != store->leases[shard].epoch)
+        SOMETIMES(epoch_read_too_early);
+    return (store->epochs ? store->epochs[shard] : store->leases[shard].epoch) == epoch;
 }
 
 static bool item_holds(struct world *world, const struct plan_item *item)

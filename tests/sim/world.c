@@ -270,6 +270,7 @@ static void choose_faults(struct world *world, uint32_t disabled)
         [FAULT_admin_crash] = 40, [FAULT_action_crash] = 20, [FAULT_admin_pause] = 40,
         [FAULT_executor_crash] = 60, [FAULT_executor_pause] = 50, [FAULT_db_crash] = 30,
         [FAULT_db_slow] = 200, [FAULT_db_unknown] = 200, [FAULT_db_error] = 200,
+        [FAULT_db_race] = 300,
         [FAULT_skew] = 1000, [FAULT_clock_jump] = 40, [FAULT_api_skew] = 500,
         [FAULT_hint_loss] = 700, [FAULT_poison] = 1000, [FAULT_drain] = 60,
     };
