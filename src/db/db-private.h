@@ -201,7 +201,8 @@ int db_thread_start(pthread_t *ret_thread, const char *name, void *(*main)(void 
                     struct error *err);
 int db_lane_start(struct db_lane *lane, struct error *err);
 void db_lane_stop(struct db_lane *lane);  /* joins; what waited is finished as not applied */
-bool db_lane_add(struct db_lane *lane, struct db_task *task); /* false: full or stopping */
+/* Fails when the queue is full or the lane stops. */
+int db_lane_add(struct db_lane *lane, struct db_task *task, struct error *err);
 
 /* Opens the worker's session where none stands; a fault leaves it NULL. */
 enum db_fault db_worker_connect(struct db_worker *worker, struct error *err);

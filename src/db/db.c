@@ -35,9 +35,11 @@ static void task_free(struct db_task *task)
     free(task);
 }
 
-static void done_run_all(struct db *db)
+/* false: there was none. */
+static bool done_run_all(struct db *db)
 {
     struct list tasks;
+    bool any = false;
 
     list_init(&tasks);
     pthread_mutex_lock(&db->done_lock);
@@ -53,7 +55,9 @@ static void done_run_all(struct db *db)
         if (task->done)
             task->done(task->ctx, task->outcome, task->error);
         task_free(task);
+        any = true;
     }
+    return any;
 }
 
 static void done_event_fired(evutil_socket_t fd, short what, void *argument)
@@ -128,9 +132,8 @@ static void submit(struct db *db, struct db_task *task)
 {
     struct error err;
 
-    if (db_lane_add(db->route[task->pool][task->read_only], task))
+    if (db_lane_add(db->route[task->pool][task->read_only], task, &err) == 0)
         return;
-    error_set(&err, ERR_THROTTLED, "too much work waits for the database");
     db_task_set(task, DB_NOT_APPLIED, &err);
     db_tasks_finish(db, &task, 1);
 }

@@ -67,7 +67,9 @@ struct db_settings {
  */
 int db_open(const struct db_settings *settings, struct event_base *base, struct db **ret_db,
             struct error *err);
-void db_close(struct db **db); /* finishes what runs; what waits ends with DB_NOT_APPLIED */
+/* Finishes what runs; what waits ends with DB_NOT_APPLIED. Every done has run when it returns, on
+ * the calling thread, which is the loop's. */
+void db_close(struct db **db);
 enum db_backend db_backend(const struct db *db);
 /* 0 when a session of each pool stands; -1 with what it waits for. Any thread. */
 int db_ready(struct db *db, struct error *err);

@@ -410,6 +410,21 @@ static void test_clock(void **state)
     assert_in_range(db_clock_offset_ms(t->db) + 1000, 0, 2000);
 }
 
+/* The server's clock counts: ours may jump, and only the offset shows it. */
+static void test_clock_offset(void **state)
+{
+    enum { HOUR = 3600 * 1000 };
+    struct test_db *t = *state;
+    int64_t now_ms = 0;
+
+    if (test_backend == DB_SQLITE)
+        skip();
+    atomic_fetch_add(&t->db->clock_minus_mono_ms, HOUR); /* as if the server's were ahead */
+    assert_run(t->db, clock_fn, &now_ms, DB_OK);
+    assert_in_range(now_ms, clock_wall_ms() + HOUR - 2000, clock_wall_ms() + HOUR + 2000);
+    assert_in_range(db_clock_offset_ms(t->db), HOUR - 1000, HOUR + 1000);
+}
+
 static int type_change_fn(struct db_tx *tx, void *ctx, struct error *err)
 {
     int64_t *sum = ctx;
@@ -547,6 +562,45 @@ static void test_close_with_work_waiting(void **state)
     free(items);
 }
 
+struct again {
+    struct item item;
+    struct db *db;
+    int times;
+};
+
+static void again_done(void *ctx, enum db_outcome outcome, const struct error *err)
+{
+    struct again *again = ctx;
+
+    again->times++;
+    if (outcome == DB_NOT_APPLIED) {
+        assert_int_equal(err->code, ERR_UNAVAILABLE);
+        if (again->times < 3) /* tries again, and hears no again */
+            db_submit(again->db, DB_POOL_API, item_fn, &again->item, again_done);
+    }
+}
+
+static void test_submit_while_closing(void **state)
+{
+    enum { COUNT = 2000 };
+    struct test_db *t = *state;
+    struct again *agains = memory_alloc(COUNT * sizeof *agains);
+    int rejected = 0;
+
+    for (int i = 0; i < COUNT; i++) {
+        agains[i] = (struct again){ .db = t->db, .item = { .id = i } };
+        snprintf(agains[i].item.name, sizeof agains[i].item.name, "n%d", i);
+        db_submit(t->db, DB_POOL_API, item_fn, &agains[i].item, again_done);
+    }
+    db_close(&t->db);
+    for (int i = 0; i < COUNT; i++) {
+        assert_true(agains[i].times == 1 || agains[i].times == 3);
+        rejected += agains[i].times == 3;
+    }
+    assert_true(rejected > 0);
+    free(agains);
+}
+
 /* --- two at once ------------------------------------------------------------------------------ */
 
 static int swap_fn(struct db_tx *tx, void *ctx, struct error *err)
@@ -627,11 +681,13 @@ int main(void)
         DB_TEST(test_values),
         DB_TEST(test_keys_compare_by_bytes),
         DB_TEST(test_clock),
+        DB_TEST(test_clock_offset),
         DB_TEST(test_types_follow_values),
         DB_TEST(test_address_used_again),
         DB_TEST(test_failing_neighbours),
         DB_TEST(test_done_without_callback),
         DB_TEST(test_close_with_work_waiting),
+        DB_TEST(test_submit_while_closing),
         DB_TEST(test_compare_and_swap_between_pools),
     };
 
