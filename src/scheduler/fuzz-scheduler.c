@@ -191,7 +191,8 @@ static void check_plan(const struct action *action)
 {
     for (size_t i = 0; i < action->plan.count; i++) {
         const struct plan_item *item = &action->plan.items[i];
-        assert(item->new_next_fire_at > item->next_fire_at);
+        assert(item->next_fire_at == SCHEDULE_NEVER ? item->new_next_fire_at != SCHEDULE_NEVER
+                                                    : item->new_next_fire_at > item->next_fire_at);
         for (size_t k = 1; k < item->run_count; k++)
             assert(item->runs[k].fire_at > item->runs[k - 1].fire_at);
         for (size_t k = 0; k < item->run_count; k++)

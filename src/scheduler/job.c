@@ -68,6 +68,18 @@ void job_free(struct scheduler *s, struct job *job)
 }
 
 /*
+ * A delay job that is parked, with no run left to end its parking: two nodes ended its last two
+ * runs at the same time, each leaving the next fire to the end of the other.
+ */
+bool job_stranded(const struct scheduler *s, const struct job *job)
+{
+    return job->adrift && job->known && !job->gone && job->enabled && !job->planning &&
+           job->next_fire_at == SCHEDULE_NEVER && job->schedule &&
+           job->schedule->kind == SCHEDULE_DELAY && !job_has_runs(job) &&
+           s->shards[shard_of_job(job->id)].use == SHARD_LOADED;
+}
+
+/*
  * A copy is kept while something is to be done with it; a scan or ACTION_JOBS brings it back. So
  * 100,000 jobs that sleep take no memory here.
  */
@@ -77,6 +89,11 @@ void job_settle(struct scheduler *s, struct job *job)
 
     if (job_has_runs(job) || job->planning || (due && job_plannable(s, job)))
         return;
+    if (job_stranded(s, job)) {
+        if (list_empty(&job->plan_link))
+            list_add_tail(&s->plannable, &job->plan_link);
+        return;
+    }
     job_free(s, job);
 }
 

@@ -198,7 +198,7 @@ void run_merge(struct scheduler *s, struct run *run, const struct scheduler_run 
         return; /* the answer under way settles it */
     }
     if (order > 0 && run_state_terminal(row->state)) {
-        run_drop(s, run, ACK_STALE);
+        run_vanished(s, run);
         return;
     }
     run_fill_stop(run, row);
@@ -224,6 +224,12 @@ void run_drop(struct scheduler *s, struct run *run, enum ack_verdict verdict)
     map_remove(&s->runs, run->id);
     pool_put(&s->run_pool, run);
     job_settle(s, job);
+}
+
+void run_vanished(struct scheduler *s, struct run *run)
+{
+    run->job->adrift |= run->scheduled;
+    run_drop(s, run, ACK_STALE);
 }
 
 void run_reread(struct scheduler *s, struct run *run)

@@ -106,7 +106,7 @@ struct move *move_start(struct scheduler *s, struct run *run, enum run_state to,
     return move;
 }
 
-/* Other scheduled runs of the job that are not about to end themselves. */
+/* Other scheduled runs of the job that are not about to end themselves, nor may have ended. */
 static bool others_live(const struct run *run)
 {
     const struct job *job = run->job;
@@ -115,7 +115,7 @@ static bool others_live(const struct run *run)
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         LIST_EACH(lists[i], node) {
             const struct run *other = CONTAINER_OF(node, const struct run, job_link);
-            if (other == run || !other->scheduled)
+            if (other == run || !other->scheduled || other->rereading)
                 continue;
             if (!other->flight ||
                 !run_state_terminal(other->flight->moves[other->flight_index].to))

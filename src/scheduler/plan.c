@@ -223,12 +223,31 @@ bool plan_job(struct scheduler *s, struct arena *arena, const struct job *job,
 
 /* --- sending ---------------------------------------------------------------------------------- */
 
+/* NULL becomes a time, if it still is NULL. */
+static void plan_stranded(struct scheduler *s, struct flight *flight, struct job *job)
+{
+    flight->items[flight->count++] = (struct plan_item){
+        .job_id = job->id,
+        .shard = shard_of_job(job->id),
+        .schedule_version = job->schedule_version,
+        .epoch = job_shard(s, job)->epoch,
+        .next_fire_at = SCHEDULE_NEVER,
+        .new_next_fire_at = schedule_next_delay(job->schedule, s->now_ms),
+    };
+    job->planning = true;
+    job->adrift = false;
+}
+
 static bool plan_one(struct scheduler *s, struct flight *flight)
 {
     struct job *job = CONTAINER_OF(s->plannable.next, struct job, plan_link);
     bool bad = false;
 
     list_remove(&job->plan_link);
+    if (job_stranded(s, job)) {
+        plan_stranded(s, flight, job);
+        return true;
+    }
     if (!job_plannable(s, job))
         return false;
     if (!plan_job(s, flight->arena, job, &flight->items[flight->count], &bad)) {

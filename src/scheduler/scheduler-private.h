@@ -91,6 +91,7 @@ struct job {
     bool enabled : 1, retry_timeouts : 1;
     bool known : 1;               /* a row was given; false: only its runs are known */
     bool gone : 1, planning : 1;
+    bool adrift : 1;              /* a scheduled run of it ended, and not by us */
     const struct schedule *schedule; /* NULL: cannot be planned */
     int64_t next_fire_at, paused_at, paused_until;
     int64_t misfire_threshold_ms, retry_first_ms, retry_cap_ms, start_deadline_ms;
@@ -220,6 +221,7 @@ struct run *run_find(const struct scheduler *s, int64_t id);
 struct run *run_add(struct scheduler *s, const struct scheduler_run *row);
 void run_merge(struct scheduler *s, struct run *run, const struct scheduler_run *row);
 void run_drop(struct scheduler *s, struct run *run, enum ack_verdict verdict);
+void run_vanished(struct scheduler *s, struct run *run); /* ended, or was removed, by others */
 void run_set_state(struct scheduler *s, struct run *run, enum run_state state);
 void run_set_role(struct scheduler *s, struct run *run, enum run_role role);
 void run_set_executor(struct run *run, struct executor *executor);
@@ -244,6 +246,7 @@ void job_free(struct scheduler *s, struct job *job);
 struct shard *job_shard(struct scheduler *s, const struct job *job);
 int32_t shard_of_job(int32_t job_id);
 bool job_plannable(const struct scheduler *s, const struct job *job);
+bool job_stranded(const struct scheduler *s, const struct job *job);
 void jobs_ask(struct scheduler *s);
 
 /* shard.c: leases and loading */

@@ -246,7 +246,7 @@ struct plan_item {
     int32_t job_id, shard;
     int32_t schedule_version;
     int64_t epoch;
-    int64_t next_fire_at, new_next_fire_at; /* SCHEDULE_NEVER: stored as NULL */
+    int64_t next_fire_at, new_next_fire_at; /* SCHEDULE_NEVER: NULL, compared and stored as such */
     bool clear_pause;
     const struct plan_run *runs;
     size_t run_count;

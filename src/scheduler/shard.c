@@ -239,7 +239,7 @@ static void take_ids(struct scheduler *s, const struct flight *flight,
     for (size_t i = 0; i < flight->count; i++) {
         struct run *run = flight->ids[i] ? run_find(s, flight->ids[i]) : NULL;
         if (run && run->stamp != s->stamp && !run_frozen(run))
-            run_drop(s, run, ACK_STALE);
+            run_vanished(s, run);
     }
 }
 
@@ -255,7 +255,7 @@ static void drop_absent(struct scheduler *s, struct shard *shard, const struct f
             LIST_EACH_SAFE(lists[i], link) {
                 struct run *run = CONTAINER_OF(link, struct run, job_link);
                 if (run->stamp <= flight->stamp && !run_frozen(run))
-                    run_drop(s, run, ACK_STALE);
+                    run_vanished(s, run);
             }
         job->planning = planning;
         job_settle(s, job);

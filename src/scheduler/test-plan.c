@@ -16,6 +16,14 @@ static const struct plan_item *plan_late(struct desk *desk, int64_t late_ms)
     return plan->plan.items;
 }
 
+static void delay_job(struct desk *desk, int64_t delay_ms)
+{
+    desk->schedule = (struct schedule){ .kind = SCHEDULE_DELAY,
+                                        .delay_ms = delay_ms,
+                                        .not_before_ms = INT64_MIN,
+                                        .not_after_ms = SCHEDULE_NEVER };
+}
+
 static void test_a_little_late_is_not_a_misfire(void **state)
 {
     struct desk desk;
@@ -198,10 +206,7 @@ static void test_delay_job_is_parked_until_its_run_ends(void **state)
     (void)state;
 
     desk_init(&desk, NULL);
-    desk.schedule = (struct schedule){ .kind = SCHEDULE_DELAY,
-                                       .delay_ms = 30000,
-                                       .not_before_ms = INT64_MIN,
-                                       .not_after_ms = SCHEDULE_NEVER };
+    delay_job(&desk, 30000);
     const struct plan_item *item = plan_late(&desk, 0);
     assert_int_equal(item->new_next_fire_at, SCHEDULE_NEVER);
     desk_planned(&desk, STORE_OK);
@@ -218,6 +223,44 @@ static void test_delay_job_is_parked_until_its_run_ends(void **state)
                                         .cause = CAUSE_EXIT_CODE });
     assert_int_equal(desk_move(&desk)->set_next_fire_at, desk.now_ms - 500 + 30000);
     assert_int_equal(desk_move(&desk)->schedule_version, 1);
+    desk_done(&desk);
+}
+
+/* Cancelled ahead of its time, it leaves a row at that time: the next fire must be another. */
+static void test_delay_fires_only_grow(void **state)
+{
+    struct desk desk;
+    (void)state;
+
+    desk_init(&desk, NULL);
+    delay_job(&desk, 100);
+    plan_late(&desk, -3000);
+    desk_planned(&desk, STORE_OK);
+    desk_stop(&desk, 1);
+    assert_int_equal(desk_move(&desk)->to, RUN_CANCELLED);
+    assert_int_equal(desk_move(&desk)->set_next_fire_at, T0 + 1000 + 1);
+    desk_done(&desk);
+}
+
+/* Its run was ended by another node, which left the next fire to us. */
+static void test_stranded_delay_job_is_set_going(void **state)
+{
+    struct desk desk;
+    (void)state;
+
+    desk_init(&desk, NULL);
+    delay_job(&desk, 30000);
+    desk_running(&desk);
+    struct scheduler_run row = desk_row(&desk, 1, RUN_SUCCEEDED);
+    row.attempt = row.token = 1;
+    desk_rows(&desk, 0, &row, 1);
+    const struct action *plan = desk_find(&desk, ACTION_PLAN);
+    assert_non_null(plan);
+    assert_int_equal(plan->plan.items[0].next_fire_at, SCHEDULE_NEVER);
+    assert_int_equal(plan->plan.items[0].new_next_fire_at, desk.now_ms + 30000);
+    assert_int_equal(plan->plan.items[0].run_count, 0);
+    desk_planned(&desk, STORE_CONFLICT); /* the other one has set it after all */
+    assert_null(desk_find(&desk, ACTION_PLAN));
     desk_done(&desk);
 }
 
@@ -326,6 +369,8 @@ int main(void)
         cmocka_unit_test(test_first_plan_after_a_pause_writes_its_gap),
         cmocka_unit_test(test_fires_before_a_pause_are_planned),
         cmocka_unit_test(test_delay_job_is_parked_until_its_run_ends),
+        cmocka_unit_test(test_delay_fires_only_grow),
+        cmocka_unit_test(test_stranded_delay_job_is_set_going),
         cmocka_unit_test(test_row_without_schedule_is_counted_and_left),
         cmocka_unit_test(test_scan_looks_past_rows_it_cannot_plan),
         cmocka_unit_test(test_conflict_reads_again),

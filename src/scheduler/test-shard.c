@@ -160,6 +160,40 @@ static void test_edit_reads_planned_runs_again(void **state)
     desk_done(&desk);
 }
 
+/* A run that its executor lost is judged by its job's promise, so not before that is known. */
+static void test_loss_waits_for_the_job_row(void **state)
+{
+    struct desk desk;
+    (void)state;
+
+    desk_init(&desk, NULL);
+    desk_start(&desk, NULL, 0);
+    struct scheduler_run row = desk_row(&desk, 1, RUN_RUNNING);
+    row.job_id = 71;
+    desk_rows(&desk, 0, &row, 1);
+    desk_heartbeat(&desk, "e1", "ffffffffffffffffffffffffffffffff", 4, NULL, 0);
+    assert_null(desk_find(&desk, ACTION_MOVE));
+    desk.job.id = 71;
+    desk.job.next_fire_at = SCHEDULE_NEVER;
+    desk_step(&desk, (struct scheduler_event){ .kind = EVENT_JOB, .job = { &desk.job } });
+    desk_heartbeat(&desk, "e1", "ffffffffffffffffffffffffffffffff", 4, NULL, 0);
+    assert_int_equal(desk_move(&desk)->to, RUN_RETRY_WAIT);
+    desk_done(&desk);
+}
+
+/* A timer that is set to the past burns the processor. */
+static void test_timer_is_not_set_for_what_has_to_wait(void **state)
+{
+    struct desk desk;
+    (void)state;
+
+    desk_init(&desk, &leased);
+    desk_tick(&desk);
+    lease(&desk, 0, 0, 10000); /* no shard: nothing to scan */
+    assert_in_range(desk_find(&desk, ACTION_TIMER)->timer.mono_ms, desk.mono_ms + 1, INT64_MAX);
+    desk_done(&desk);
+}
+
 /* The sweep brings to light what no hint told. */
 static void test_sweep_reads_every_shard_in_turn(void **state)
 {
@@ -192,6 +226,8 @@ int main(void)
         cmocka_unit_test(test_older_row_is_ignored),
         cmocka_unit_test(test_run_of_an_unknown_job_asks_for_its_row),
         cmocka_unit_test(test_edit_reads_planned_runs_again),
+        cmocka_unit_test(test_loss_waits_for_the_job_row),
+        cmocka_unit_test(test_timer_is_not_set_for_what_has_to_wait),
         cmocka_unit_test(test_sweep_reads_every_shard_in_turn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
