@@ -117,8 +117,9 @@ int key_file_load(struct cli *cli, const char **ret_key, struct error *err)
     }
     fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return errno == ENOENT ? 0
-                               : error_set(err, ERR_IO, "cannot read %s: %s", path, strerror(errno));
+        return errno == ENOENT
+                   ? 0
+                   : error_set(err, ERR_IO, "cannot read %s: %s", path, strerror(errno));
     result = file_read(cli, path, fd, &text, err);
     close(fd);
     if (result < 0)

@@ -13,8 +13,8 @@ struct stream {
     bool (*on_event)(void *ctx, const char *event, const char *data);
     void *ctx;
     struct buf line, data, event, id, refusal;
-    bool ended;  /* on_event had enough */
-    bool moved;  /* something came since the connection was made */
+    bool ended;     /* on_event had enough */
+    bool moved;     /* something came since the connection was made */
     bool is_events; /* a 2xx answer: the bytes are events */
 };
 
@@ -23,8 +23,8 @@ static void event_end(struct stream *stream)
     if (stream->data.size || stream->event.size) {
         if (stream->data.size) /* the '\n' after the last line is not part of it */
             stream->data.bytes[--stream->data.size] = '\0';
-        stream->ended = !stream->on_event(stream->ctx, buf_text(&stream->event),
-                                          buf_text(&stream->data));
+        stream->ended =
+            !stream->on_event(stream->ctx, buf_text(&stream->event), buf_text(&stream->data));
     }
     buf_clear(&stream->data);
     buf_clear(&stream->event);
@@ -93,8 +93,8 @@ static int stream_once(struct stream *stream, const char *path, struct error *er
     if (client_prepare(stream->cli, &call, &headers, err) < 0)
         return -1;
     if (stream->id.size)
-        headers = curl_slist_append(headers, arena_printf(stream->cli->arena, "Last-Event-ID: %s",
-                                                          buf_text(&stream->id)));
+        headers = curl_slist_append(
+            headers, arena_printf(stream->cli->arena, "Last-Event-ID: %s", buf_text(&stream->id)));
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, bytes_take);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, stream);

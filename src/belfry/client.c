@@ -68,11 +68,13 @@ static int credentials_add(struct cli *cli, const struct client_call *call,
     const char *key;
 
     if (call->cookie) {
-        *headers = curl_slist_append(*headers, arena_printf(cli->arena, "Cookie: %s", call->cookie));
-        *headers = curl_slist_append(*headers, arena_printf(cli->arena, "Origin: %s", client_url(cli)));
+        *headers =
+            curl_slist_append(*headers, arena_printf(cli->arena, "Cookie: %s", call->cookie));
+        *headers =
+            curl_slist_append(*headers, arena_printf(cli->arena, "Origin: %s", client_url(cli)));
         if (call->csrf)
-            *headers = curl_slist_append(*headers, arena_printf(cli->arena, "X-Belfry-CSRF: %s",
-                                                                call->csrf));
+            *headers = curl_slist_append(*headers,
+                                         arena_printf(cli->arena, "X-Belfry-CSRF: %s", call->csrf));
         return 0;
     }
     if (call->anonymous)
@@ -89,8 +91,8 @@ static int credentials_add(struct cli *cli, const struct client_call *call,
     }
     if (strpbrk(key, "\r\n"))
         return error_set(err, ERR_UNAUTHENTICATED, "the API key has a line end in it");
-    *headers = curl_slist_append(*headers,
-                                 arena_printf(cli->arena, "Authorization: Bearer %s", key));
+    *headers =
+        curl_slist_append(*headers, arena_printf(cli->arena, "Authorization: Bearer %s", key));
     return 0;
 }
 
@@ -120,8 +122,8 @@ int client_prepare(struct cli *cli, const struct client_call *call, struct curl_
     else
         headers = curl_slist_append(headers, "Content-Type:");
     if (call->if_match)
-        headers = curl_slist_append(headers,
-                                    arena_printf(cli->arena, "If-Match: %s", call->if_match));
+        headers =
+            curl_slist_append(headers, arena_printf(cli->arena, "If-Match: %s", call->if_match));
     headers = curl_slist_append(headers, "Expect:");
     curl_easy_reset(curl);
     curl_easy_setopt(curl, CURLOPT_URL,
@@ -181,8 +183,8 @@ static size_t header_take(char *bytes, size_t one, size_t size, void *ctx)
         const char *end = memchr(value.bytes, ';', value.size);
 
         free(client->cookie);
-        client->cookie = memory_strndup(value.bytes,
-                                        end ? (size_t)(end - value.bytes) : value.size);
+        client->cookie =
+            memory_strndup(value.bytes, end ? (size_t)(end - value.bytes) : value.size);
     }
     return size;
 }

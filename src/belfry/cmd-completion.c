@@ -13,8 +13,8 @@ extern const struct command command_job, command_run, command_why, command_user,
     command_cron, command_doctor, command_completion;
 
 const struct command *const client_commands[] = {
-    &command_job,    &command_run,        &command_why, &command_user, &command_key,
-    &command_cron,   &command_doctor,     &command_completion, NULL,
+    &command_job,  &command_run,    &command_why,        &command_user, &command_key,
+    &command_cron, &command_doctor, &command_completion, NULL,
 };
 
 static const struct {
@@ -277,7 +277,8 @@ static int completion(struct cli *cli)
 static const struct subcommand subcommands[] = {
     { "", "SHELL", "Prints the completion script for a shell: bash or zsh.", NULL, completion,
       "  source <(belfry completion bash)          in ~/.bashrc\n"
-      "  belfry completion zsh > ~/.zfunc/_belfry  with ~/.zfunc in fpath\n", true },
+      "  belfry completion zsh > ~/.zfunc/_belfry  with ~/.zfunc in fpath\n",
+      true },
     { 0 },
 };
 

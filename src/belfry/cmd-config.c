@@ -109,11 +109,20 @@ int cmd_config(int argc, char **argv)
 
     while ((c = getopt_long(argc, argv, "hc:", options, NULL)) != -1)
         switch (c) {
-        case 'h': fputs(help, stdout); return 0;
-        case 'c': path = optarg; break;
-        case 'j': json = true; break;
-        case 'd': docs = true; break;
-        default: return EXIT_USAGE_LINE;
+        case 'h':
+            fputs(help, stdout);
+            return 0;
+        case 'c':
+            path = optarg;
+            break;
+        case 'j':
+            json = true;
+            break;
+        case 'd':
+            docs = true;
+            break;
+        default:
+            return EXIT_USAGE_LINE;
         }
     if (optind < argc) {
         fprintf(stderr, "belfry config: takes no argument \"%s\"\n", argv[optind]);

@@ -13,7 +13,7 @@ enum { OUT_BYTES = 1024 * 1024 };
 
 /* In the order in which one would look. */
 static void (*const checks[])(struct doctor *doctor) = {
-    doctor_config, doctor_data, doctor_store, doctor_ports,
+    doctor_config, doctor_data,  doctor_store,   doctor_ports,
     doctor_clock,  doctor_zones, doctor_scripts, doctor_server,
 };
 

@@ -175,8 +175,9 @@ static void job_row_add(void *ctx, const struct json_node *job)
 
 static int job_list(struct cli *cli)
 {
-    static const char *const columns[] = { ">ID",  "JOB", "STATE", "TASK", "NEXT FIRE", "FIRES",
-                                           NULL };
+    static const char *const columns[] = {
+        ">ID", "JOB", "STATE", "TASK", "NEXT FIRE", "FIRES", NULL
+    };
     static const char *const filters[] = { "group", "tag", "owner", "search", NULL };
     struct job_list list = { cli, table_new(cli->arena, columns) };
     struct error err = { 0 };
@@ -291,8 +292,8 @@ static int job_delete(struct cli *cli)
         return cli_fail(cli, &err);
     struct client_call call = {
         .method = "DELETE",
-        .path = arena_printf(cli->arena, "/api/v1/jobs/%s",
-                             json_member_text(job, "id", cli->arena)),
+        .path =
+            arena_printf(cli->arena, "/api/v1/jobs/%s", json_member_text(job, "id", cli->arena)),
         .if_match = etag_of(cli, NULL, job),
     };
     if (client_send(cli, &call, &answer, &err) < 0)
@@ -351,11 +352,11 @@ static int job_pause(struct cli *cli)
         return cli_fail(cli, &err);
     if (span)
         until_ms += now_ms;
-    return job_act(cli, "pause",
-                   until_ms ? arena_printf(cli->arena, "{\"until\":\"%s\"}",
-                                           time_format_utc(until_ms, text))
-                            : "{}",
-                   "paused");
+    return job_act(
+        cli, "pause",
+        until_ms ? arena_printf(cli->arena, "{\"until\":\"%s\"}", time_format_utc(until_ms, text))
+                 : "{}",
+        "paused");
 }
 
 /* --- run ------------------------------------------------------------------------------------ */
@@ -478,8 +479,8 @@ static int job_fires(struct cli *cli)
     }
     const struct json_node *items = json_member_find(answer.json, "items");
     for (const struct json_node *n = items ? items->first : NULL; n; n = n->next)
-        printf("%s\n", time_text_for_people(cli->arena,
-                                            json_member_text(n, "fire_at", cli->arena)));
+        printf("%s\n",
+               time_text_for_people(cli->arena, json_member_text(n, "fire_at", cli->arena)));
     return EXIT_OK;
 }
 
@@ -504,33 +505,40 @@ static int job_status(struct cli *cli)
 static const struct subcommand subcommands[] = {
     { "list", "", "the jobs", list_options, job_list,
       "  belfry job list\n"
-      "  belfry job list --group default --tag fund --json\n", false },
+      "  belfry job list --group default --tag fund --json\n",
+      false },
     { "show", "JOB", "one job, whole", NULL, job_show,
       "  belfry job show nightly-sync\n"
-      "  belfry job show 7 --json > job.json\n", false },
+      "  belfry job show 7 --json > job.json\n",
+      false },
     { "create", "[JOB]", "make a job", job_body_options, job_create,
       "  belfry job create hello --every 10s --script 'echo hello at $BELFRY_FIRE_TIME'\n"
       "  belfry job create fund/nightly-sync --cron '0 2 * * *' --zone Asia/Shanghai \\\n"
       "      --http http://127.0.0.1:9000/sync --retries 3 --timeout 5m\n"
-      "  belfry job create -f job.json\n", false },
+      "  belfry job create -f job.json\n",
+      false },
     { "update", "JOB", "change a job; what is not given stays", job_body_options, job_update,
       "  belfry job update hello --every 1m\n"
       "  belfry job show hello --json > job.json; $EDITOR job.json\n"
-      "  belfry job update hello -f job.json        refused if somebody else was faster\n", false },
+      "  belfry job update hello -f job.json        refused if somebody else was faster\n",
+      false },
     { "delete", "JOB", "remove a job; its runs stay to be read", NULL, job_delete,
       "  belfry job delete hello\n", false },
     { "enable", "JOB", "switch it on", NULL, job_enable, NULL, false },
     { "disable", "JOB", "switch it off", NULL, job_disable, NULL, false },
     { "pause", "JOB", "leave out its fires for a while", pause_options, job_pause,
       "  belfry job pause hello --for 2h\n"
-      "  belfry job pause hello --until '2026-12-01 08:00'\n", false },
+      "  belfry job pause hello --until '2026-12-01 08:00'\n",
+      false },
     { "resume", "JOB", "end a pause", NULL, job_resume, NULL, false },
     { "run", "JOB", "fire it now", run_options, job_run,
       "  belfry job run hello --follow\n"
-      "  belfry job run fund/nightly-sync -p day=2026-11-24 --wait && echo done\n", false },
+      "  belfry job run fund/nightly-sync -p day=2026-11-24 --wait && echo done\n",
+      false },
     { "fires", "JOB", "when it will fire", fires_options, job_fires,
       "  belfry job fires hello -n 5\n"
-      "  belfry job fires hello --from '2026-12-24' --to '2026-12-27'\n", false },
+      "  belfry job fires hello --from '2026-12-24' --to '2026-12-27'\n",
+      false },
     { "status", "JOB", "how it does: last runs, success rate, usual duration", NULL, job_status,
       NULL, false },
     { 0 },

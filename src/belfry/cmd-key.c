@@ -55,8 +55,8 @@ static void key_row_add(void *ctx, const struct json_node *key)
 
 static int key_list(struct cli *cli)
 {
-    static const char *const columns[] = { ">ID", "OWNER", "BEGINS WITH", "STATE", "GOOD UNTIL",
-                                           "LAST USED", "NAME", NULL };
+    static const char *const columns[] = { ">ID",        "OWNER",     "BEGINS WITH", "STATE",
+                                           "GOOD UNTIL", "LAST USED", "NAME",        NULL };
     struct key_list list = { cli, table_new(cli->arena, columns) };
     const char *path = cli_has(cli, "all") ? "/api/v1/keys?all=true" : "/api/v1/keys";
     struct error err = { 0 };
@@ -191,8 +191,7 @@ static int key_rotate(struct cli *cli)
     struct error err = { 0 };
     int64_t ms;
 
-    if (key_id_check(cli, &err) < 0 ||
-        (overlap && cli_duration("overlap", overlap, &ms, &err) < 0))
+    if (key_id_check(cli, &err) < 0 || (overlap && cli_duration("overlap", overlap, &ms, &err) < 0))
         return cli_fail(cli, &err);
     if (overlap)
         body = arena_printf(cli->arena, "{\"overlap_seconds\":%lld}", (long long)(ms / 1000));

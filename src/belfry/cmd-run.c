@@ -21,7 +21,7 @@ static const struct cli_option list_options[] = {
       "PLANNED|WAITING|READY|DISPATCHED|RUNNING|RETRY_WAIT|SUCCEEDED|FAILED|TIMED_OUT|CANCELLED|"
       "SKIPPED|SHED|UNKNOWN" },
     { "from", 0, "TIME", "only fires from then on", NULL },
-    { "to", 0, "TIME", "only fires before that (default now, so nothing that is only planned)", NULL },
+    { "to", 0, "TIME", "only fires before that (default: now)", NULL },
     { "limit", 'n', "N", "at most N runs (default 20)", NULL },
     { 0 },
 };
@@ -93,9 +93,12 @@ static void attempts_print(struct cli *cli, const struct json_node *run)
     for (const struct json_node *a = attempts->first; a; a = a->next) {
         const struct json_node *cause = json_member_find(a, "cause");
         const char *cells[] = {
-            json_member_text(a, "attempt", cli->arena),  json_member_text(a, "state", cli->arena),
-            json_member_text(a, "executor", cli->arena), time_member(cli, a, "started_at"),
-            time_member(cli, a, "ended_at"),             json_member_text(cause, "text", cli->arena),
+            json_member_text(a, "attempt", cli->arena),
+            json_member_text(a, "state", cli->arena),
+            json_member_text(a, "executor", cli->arena),
+            time_member(cli, a, "started_at"),
+            time_member(cli, a, "ended_at"),
+            json_member_text(cause, "text", cli->arena),
         };
         table_add(table, cells);
     }
@@ -216,8 +219,8 @@ static int run_stop(struct cli *cli)
     }
     if (run_wait(cli, cli_arg(cli, 0), &run, &err) < 0)
         return cli_fail(cli, &err);
-    printf("%s\n", cli_has(cli, "json") ? json_compact_text(run, cli->arena)
-                                        : run_sentence(cli, run));
+    printf("%s\n",
+           cli_has(cli, "json") ? json_compact_text(run, cli->arena) : run_sentence(cli, run));
     return EXIT_OK;
 }
 
@@ -303,11 +306,13 @@ static int run_log(struct cli *cli)
 static const struct subcommand subcommands[] = {
     { "list", "", "the runs, newest first", list_options, run_list,
       "  belfry run list --state FAILED --from '2026-11-25'\n"
-      "  belfry run list --job hello -n 5 --json\n", false },
+      "  belfry run list --job hello -n 5 --json\n",
+      false },
     { "show", "RUN", "one run with its attempts and decisions", NULL, run_show, NULL, false },
     { "log", "RUN", "what it printed; standard error goes there too", log_options, run_log,
       "  belfry run log 5410974924800 --follow\n"
-      "  belfry run log 5410974924800 --search error\n", false },
+      "  belfry run log 5410974924800 --search error\n",
+      false },
     { "stop", "RUN", "end it, with every process it started", stop_options, run_stop,
       "  belfry run stop 5410974924800 --reason 'wrong day' --wait\n", false },
     { "rerun", "RUN", "fire it once more with the same inputs", NULL, run_rerun, NULL, false },

@@ -8,7 +8,6 @@
 #include "job-execute/launcher.h"
 #include "job-execute/service.h"
 
-
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,7 +21,8 @@ static const char help[] =
     "gateway. Services that run apart find each other by the addresses in [registry] and need the\n"
     "same cluster.join_key; each process needs a data folder of its own.\n"
     "\n"
-    "SIGTERM and SIGINT stop it after what runs has finished (node.drain_timeout), a second one at\n"
+    "SIGTERM and SIGINT stop it after what runs has finished (node.drain_timeout), a second one "
+    "at\n"
     "once; SIGHUP reads the log level and time zones again.\n"
     "\n"
     "exit codes: 0 stopped; 64 usage; 69 something that it needs is missing; 73 data folder not\n"
@@ -92,16 +92,21 @@ static void services_choose(struct asked *asked, char **names, int count)
 /* -1 go on; else the exit code. */
 static int arguments_read(int argc, char **argv, struct asked *ret)
 {
-    static const struct option options[] = {
-        { "help", no_argument, NULL, 'h' }, { "config", required_argument, NULL, 'c' }, { 0 }
-    };
+    static const struct option options[] = { { "help", no_argument, NULL, 'h' },
+                                             { "config", required_argument, NULL, 'c' },
+                                             { 0 } };
     int c;
 
     while ((c = getopt_long(argc, argv, "hc:", options, NULL)) != -1)
         switch (c) {
-        case 'h': fputs(help, stdout); return 0;
-        case 'c': ret->config_path = optarg; break;
-        default: return SERVICE_EXIT_USAGE;
+        case 'h':
+            fputs(help, stdout);
+            return 0;
+        case 'c':
+            ret->config_path = optarg;
+            break;
+        default:
+            return SERVICE_EXIT_USAGE;
         }
     if (names_check(argv + optind, argc - optind) < 0)
         return SERVICE_EXIT_USAGE;

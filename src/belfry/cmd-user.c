@@ -68,8 +68,8 @@ static int user_find(struct cli *cli, const char *name, const struct json_node *
 
 static const char *user_path(struct cli *cli, const struct json_node *user, const char *rest)
 {
-    return arena_printf(cli->arena, "/api/v1/users/%s%s",
-                        json_member_text(user, "id", cli->arena), rest);
+    return arena_printf(cli->arena, "/api/v1/users/%s%s", json_member_text(user, "id", cli->arena),
+                        rest);
 }
 
 static const char *grants_text(struct cli *cli, const struct json_node *grants)
@@ -265,8 +265,8 @@ static void user_row_add(void *ctx, const struct json_node *user)
 
 static int user_list(struct cli *cli)
 {
-    static const char *const columns[] = { ">ID", "NAME", "FOR PEOPLE", "STATE", "LAST SIGN-IN",
-                                           "ROLES", NULL };
+    static const char *const columns[] = { ">ID",          "NAME",  "FOR PEOPLE", "STATE",
+                                           "LAST SIGN-IN", "ROLES", NULL };
     struct user_list list = { cli, table_new(cli->arena, columns) };
     struct error err = { 0 };
 
@@ -342,8 +342,8 @@ static int user_create(struct cli *cli)
     password_wipe(password);
     if (result < 0)
         return cli_fail(cli, &err);
-    return user_answer_print(cli, &answer, arena_printf(cli->arena, "created user %s",
-                                                        cli_arg(cli, 0)));
+    return user_answer_print(cli, &answer,
+                             arena_printf(cli->arena, "created user %s", cli_arg(cli, 0)));
 }
 
 static int user_delete(struct cli *cli)
@@ -355,8 +355,8 @@ static int user_delete(struct cli *cli)
     if (user_find(cli, cli_arg(cli, 0), &user, &err) < 0 ||
         client_post(cli, "DELETE", user_path(cli, user, ""), NULL, &answer, &err) < 0)
         return cli_fail(cli, &err);
-    return user_answer_print(cli, &answer, arena_printf(cli->arena, "deleted user %s",
-                                                        cli_arg(cli, 0)));
+    return user_answer_print(cli, &answer,
+                             arena_printf(cli->arena, "deleted user %s", cli_arg(cli, 0)));
 }
 
 /* --- grant, enable, disable, password ------------------------------------------------------- */
@@ -407,10 +407,10 @@ static int user_grant(struct cli *cli)
         client_post(cli, "PUT", user_path(cli, user, "/grants"),
                     grants_body(cli, user, group, role), &answer, &err) < 0)
         return cli_fail(cli, &err);
-    return user_answer_print(cli, &answer,
-                             arena_printf(cli->arena, "%s: %s", cli_arg(cli, 0),
-                                          grants_text(cli, json_member_find(answer.json,
-                                                                            "grants"))));
+    return user_answer_print(
+        cli, &answer,
+        arena_printf(cli->arena, "%s: %s", cli_arg(cli, 0),
+                     grants_text(cli, json_member_find(answer.json, "grants"))));
 }
 
 static int disabled_set(struct cli *cli, bool disabled)
@@ -464,8 +464,8 @@ static int other_password(struct cli *cli, struct error *err)
     int result;
 
     if (user_find(cli, cli_arg(cli, 0), &user, err) < 0 ||
-        password_ask(cli, "New password for the user (12 characters or more)", true, &fresh,
-                     err) < 0)
+        password_ask(cli, "New password for the user (12 characters or more)", true, &fresh, err) <
+            0)
         return -1;
     struct pair pairs[] = { { "password", fresh } };
     body = object_text(cli, pairs, 1);
@@ -493,15 +493,18 @@ static const struct subcommand subcommands[] = {
     { "setup", "", "make the first administrator, and sign in", setup_options, user_setup,
       "  belfry user setup --code 7K4P-2M9X-QW3R --name admin\n", false },
     { "sign-in", "NAME", "keep a key for this server in the key file", password_options,
-      user_sign_in, "  belfry user sign-in lee\n"
-      "  BELFRY_URL=https://belfry.example.com belfry user sign-in lee\n", false },
+      user_sign_in,
+      "  belfry user sign-in lee\n"
+      "  BELFRY_URL=https://belfry.example.com belfry user sign-in lee\n",
+      false },
     { "sign-out", "", "revoke that key and remove the file", NULL, user_sign_out, NULL, false },
     { "list", "", "the users and their roles", NULL, user_list, NULL, false },
     { "create", "NAME", "make a user", create_options, user_create,
       "  belfry user create lee --role operator --group fund\n", false },
     { "grant", "NAME ROLE", "give a role over a group: " ROLES "|none", grant_options, user_grant,
       "  belfry user grant lee developer --group fund\n"
-      "  belfry user grant lee none --group fund\n", false },
+      "  belfry user grant lee none --group fund\n",
+      false },
     { "enable", "NAME", "let the user sign in again", NULL, user_enable, NULL, false },
     { "disable", "NAME", "end all sessions; keys stop working", NULL, user_disable, NULL, false },
     { "password", "[NAME]", "change your password, or another user's", password_options,

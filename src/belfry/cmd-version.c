@@ -39,9 +39,9 @@ static void json_print(void)
 
 int cmd_version(int argc, char **argv)
 {
-    static const struct option options[] = {
-        { "help", no_argument, NULL, 'h' }, { "json", no_argument, NULL, 'j' }, { 0 }
-    };
+    static const struct option options[] = { { "help", no_argument, NULL, 'h' },
+                                             { "json", no_argument, NULL, 'j' },
+                                             { 0 } };
     int c;
 
     while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {

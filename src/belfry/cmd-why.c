@@ -81,7 +81,8 @@ static const struct subcommand subcommands[] = {
     { "", "JOB TIME", "Why did a job fire at that time, or why not; or will it?", NULL, why,
       "  belfry why hello now\n"
       "  belfry why fund/nightly-sync '2026-11-25 02:00'\n"
-      "  belfry why 7 2026-12-25T09:30:00+08:00\n", false },
+      "  belfry why 7 2026-12-25T09:30:00+08:00\n",
+      false },
     { 0 },
 };
 

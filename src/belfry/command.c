@@ -54,8 +54,7 @@ static void subcommand_name_print(FILE *out, const struct command *command,
     fprintf(out, "belfry %s%s%s", command->name, *sub->name ? " " : "", sub->name);
 }
 
-static void subcommand_help(FILE *out, const struct command *command,
-                            const struct subcommand *sub)
+static void subcommand_help(FILE *out, const struct command *command, const struct subcommand *sub)
 {
     fputs("usage: ", out);
     subcommand_name_print(out, command, sub);
@@ -303,13 +302,18 @@ int cli_fail(const struct cli *cli, const struct error *err)
 {
     error_print(err);
     switch (err->code) {
-    case ERR_INVALID: return cli->refused ? EXIT_REFUSED : usage_fail(cli);
-    case ERR_NOT_FOUND: return EXIT_NOT_FOUND;
+    case ERR_INVALID:
+        return cli->refused ? EXIT_REFUSED : usage_fail(cli);
+    case ERR_NOT_FOUND:
+        return EXIT_NOT_FOUND;
     case ERR_UNAUTHENTICATED:
-    case ERR_FORBIDDEN: return EXIT_DENIED;
+    case ERR_FORBIDDEN:
+        return EXIT_DENIED;
     case ERR_UNAVAILABLE:
-    case ERR_TIMEOUT: return EXIT_UNREACHABLE;
-    default: return EXIT_REFUSED;
+    case ERR_TIMEOUT:
+        return EXIT_UNREACHABLE;
+    default:
+        return EXIT_REFUSED;
     }
 }
 

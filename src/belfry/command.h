@@ -23,7 +23,7 @@ struct cli_option {
 
 struct subcommand {
     const char *name;
-    const char *arguments;  /* "JOB [TIME]": what is in brackets may be left out; "…" : any number */
+    const char *arguments;  /* "JOB [TIME]": what is in brackets may be left out */
     const char *about;      /* one line */
     const struct cli_option *options; /* ended by one without name; NULL: none */
     int (*run)(struct cli *cli);      /* returns the exit code */
@@ -80,10 +80,10 @@ enum language cli_language(void);
  */
 int cli_fail(const struct cli *cli, const struct error *err);
 
-/* Durations as people write them: "250ms", "30s", "5m", "2h", "1d"; ERR_INVALID names the option. */
+/* Durations as people write them: "250ms", "30s", "5m", "2h", "1d"; an error names the option. */
 int cli_duration(const char *option, const char *text, int64_t *ret_ms, struct error *err);
 /*
- * Points in time: RFC 3339, or "2026-11-25 09:30[:00]" or "09:30[:00]" (today) in the local zone, or
+ * Points in time: RFC 3339; "2026-11-25 09:30[:00]" or "09:30[:00]" (today) in the local zone;
  * "now".
  */
 int cli_time(const char *option, const char *text, int64_t now_ms, int64_t *ret_ms,

@@ -19,7 +19,7 @@
 #include <sys/timex.h>
 #include <unistd.h>
 
-#define SAY(doctor, verdict, what, ...) \
+#define SAY(doctor, verdict, what, ...)                                                            \
     doctor_say((doctor), (verdict), (what), arena_printf((doctor)->cli->arena, __VA_ARGS__))
 
 void doctor_config(struct doctor *doctor)
@@ -49,8 +49,8 @@ static void free_space(struct doctor *doctor, const char *dir)
     if (statvfs(dir, &st) < 0)
         return;
     unsigned long long mib = (unsigned long long)st.f_bavail * st.f_frsize / (1024 * 1024);
-    SAY(doctor, mib < LEAST_MIB ? VERDICT_BAD : VERDICT_OK, "disk space", "%llu MiB free in %s", mib,
-        dir);
+    SAY(doctor, mib < LEAST_MIB ? VERDICT_BAD : VERDICT_OK, "disk space", "%llu MiB free in %s",
+        mib, dir);
 }
 
 void doctor_data(struct doctor *doctor)
@@ -94,7 +94,8 @@ static void store_try(struct doctor *doctor, const char *url)
         .url = url,
         .password = config_text(doctor->config, "store.password"),
         .connections = { 1, 1, 1 },
-        .durability_relaxed = strcmp(config_text(doctor->config, "store.durability"), "relaxed") == 0,
+        .durability_relaxed =
+            strcmp(config_text(doctor->config, "store.durability"), "relaxed") == 0,
     };
     int64_t end_ms = clock_mono_ms() + config_int(doctor->config, "store.connect_timeout");
     struct event_base *base = event_base_new();
@@ -188,7 +189,8 @@ void doctor_clock(struct doctor *doctor)
         SAY(doctor, VERDICT_NOTE, "clock", "the kernel does not say whether it is synchronised");
     else if (state == TIME_ERROR || (timex.status & STA_UNSYNC))
         SAY(doctor, VERDICT_NOTE, "clock",
-            "not synchronised: jobs fire by this clock; chrony or systemd-timesyncd keeps it right");
+            "not synchronised: jobs fire by this clock; chrony or systemd-timesyncd keeps it "
+            "right");
     else
         SAY(doctor, VERDICT_OK, "clock", "synchronised, within %ld ms", timex.maxerror / 1000);
 }
@@ -230,8 +232,8 @@ void doctor_zones(struct doctor *doctor)
 void doctor_scripts(struct doctor *doctor)
 {
     bool version_2 = access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0;
-    bool writable = access(version_2 ? "/sys/fs/cgroup/cgroup.procs" : "/sys/fs/cgroup/pids",
-                           W_OK) == 0;
+    bool writable =
+        access(version_2 ? "/sys/fs/cgroup/cgroup.procs" : "/sys/fs/cgroup/pids", W_OK) == 0;
 
     if (writable)
         SAY(doctor, VERDICT_OK, "scripts", "cgroups (version %d) can hold them", version_2 ? 2 : 1);

@@ -26,7 +26,8 @@ const struct cli_option job_body_options[] = {
     { "body", 0, "TEXT", "of the call", NULL },
     { "script", 0, "TEXT", "run that script; @FILE takes it from a file", NULL },
     { "interpreter", 0, "NAME", "of the script: sh (default), bash, python3, node …", NULL },
-    { "param", 'p', "NAME=VALUE", "a parameter, ${NAME} in the task; give it again for more", NULL },
+    { "param", 'p', "NAME=VALUE", "a parameter, ${NAME} in the task; give it again for more",
+      NULL },
     { "description", 0, "TEXT", "for people", NULL },
     { "owner", 0, "NAME", "who answers for it", NULL },
     { "tag", 0, "TAG", "give it again for more", NULL },
@@ -42,8 +43,8 @@ const struct cli_option job_body_options[] = {
 
 /* What the server writes and refuses to be told. */
 static const char *const answer_members[] = {
-    "id",           "version",    "schedule_version", "next_fire_at",  "paused_at",
-    "paused_until", "created_at", "updated_at",       "created_by",    "schedule_text", NULL,
+    "id",         "version",    "schedule_version", "next_fire_at",  "paused_at", "paused_until",
+    "created_at", "updated_at", "created_by",       "schedule_text", NULL,
 };
 
 bool job_body_has_options(const struct cli *cli)
@@ -409,8 +410,8 @@ static int member_write(const struct cli *cli, struct json_writer *w, const char
 }
 
 static const char *const option_members[] = {
-    "description", "owner", "tags", "enabled", "schedule", "task", "parameters", "misfire",
-    "overlap", "retry", "timeout_ms", "promise", "priority", NULL,
+    "description", "owner",   "tags",  "enabled",    "schedule", "task",     "parameters",
+    "misfire",     "overlap", "retry", "timeout_ms", "promise",  "priority", NULL,
 };
 
 static bool contains(const char *const *names, const char *name)

@@ -48,7 +48,7 @@ static int by_name(struct cli *cli, const char *text, const struct json_node **r
 }
 
 int job_look_up(struct cli *cli, const char *text, const struct json_node **ret_job,
-             struct error *err)
+                struct error *err)
 {
     struct client_answer answer;
 

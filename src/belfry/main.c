@@ -56,13 +56,15 @@ static void help_print(FILE *out)
           "       belfry COMMAND --help      what a command does, with examples\n",
           out);
     group_print(out, SERVER, "Server");
-    group_print(out, CLIENT, "Client of a running Belfry (BELFRY_URL, default http://127.0.0.1:8680)");
+    group_print(out, CLIENT,
+                "Client of a running Belfry (BELFRY_URL, default http://127.0.0.1:8680)");
     group_print(out, OTHER, "Other");
-    fputs("\n"
-          "First steps:\n"
-          "  belfry serve                   start everything in this terminal; data in BELFRY_DATA\n"
-          "  belfry cron next '0 9 * * 1-5' when would that fire?\n",
-          out);
+    fputs(
+        "\n"
+        "First steps:\n"
+        "  belfry serve                   start everything in this terminal; data in BELFRY_DATA\n"
+        "  belfry cron next '0 9 * * 1-5' when would that fire?\n",
+        out);
 }
 
 /* The command that the word was perhaps meant to be: same start. */

@@ -31,8 +31,7 @@ static void table_find(struct tables *tables, const struct json_table *table)
         table_find(tables, member->sub);
 }
 
-static void tables_find(struct tables *tables, const struct service *const *services,
-                        size_t count)
+static void tables_find(struct tables *tables, const struct service *const *services, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         for (const struct route *route = services[i]->routes; route && route->pattern; route++) {
@@ -103,8 +102,7 @@ static void member_write(struct json_writer *w, const struct json_member *member
     json_object_end(w);
 }
 
-void routes_tables_write(struct json_writer *w, const struct service *const *services,
-                         size_t count)
+void routes_tables_write(struct json_writer *w, const struct service *const *services, size_t count)
 {
     struct tables tables = { 0 };
 

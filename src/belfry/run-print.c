@@ -97,11 +97,10 @@ const char *run_sentence(struct cli *cli, const struct json_node *run)
 
     state = json_member_text(run, "state", cli->arena);
     why = strcmp(state, "SUCCEEDED") == 0 ? "" : cause_text(cli, run);
-    return arena_printf(cli->arena, "run %s of %s/%s: %s%s%s%s%s",
-                        json_member_text(run, "id", cli->arena),
-                        json_member_text(run, "group", cli->arena),
-                        json_member_text(run, "job", cli->arena), state,
-                        *duration ? " after " : "", duration, *why ? ": " : "", why);
+    return arena_printf(
+        cli->arena, "run %s of %s/%s: %s%s%s%s%s", json_member_text(run, "id", cli->arena),
+        json_member_text(run, "group", cli->arena), json_member_text(run, "job", cli->arena), state,
+        *duration ? " after " : "", duration, *why ? ": " : "", why);
 }
 
 bool run_is_over(struct cli *cli, const struct json_node *run)
@@ -136,7 +135,7 @@ int run_wait(struct cli *cli, const char *run_id, const struct json_node **ret_r
 
 struct run_table run_table_new(struct cli *cli)
 {
-    static const char *const columns[] = { ">RUN", "JOB",       "FIRE",     "STATE", ">TRY",
+    static const char *const columns[] = { ">RUN",  "JOB",       "FIRE",  "STATE", ">TRY",
                                            ">LATE", ">DURATION", "CAUSE", NULL };
 
     return (struct run_table){ cli, table_new(cli->arena, columns) };
@@ -157,9 +156,8 @@ void run_row_add(void *ctx, const struct json_node *run)
         json_member_text(run, "attempt", cli->arena),
         number_parse(str_of(late), 0, INT64_MAX, &ms) ? duration_for_people(cli->arena, ms) : "",
         run_duration(cli, run),
-        strcmp(json_member_text(run, "state", cli->arena), "SUCCEEDED") == 0
-            ? ""
-            : cause_text(cli, run),
+        strcmp(json_member_text(run, "state", cli->arena), "SUCCEEDED") == 0 ? ""
+                                                                             : cause_text(cli, run),
     };
 
     table_add(rows->table, cells);
@@ -227,8 +225,7 @@ static const char *span_text(struct cli *cli, const char *text)
 {
     int64_t ms;
 
-    return number_parse(str_of(text), 0, INT64_MAX, &ms) ? duration_for_people(cli->arena, ms)
-                                                         : "";
+    return number_parse(str_of(text), 0, INT64_MAX, &ms) ? duration_for_people(cli->arena, ms) : "";
 }
 
 static const char *times_text(struct cli *cli, const struct json_node *times)
@@ -236,9 +233,8 @@ static const char *times_text(struct cli *cli, const struct json_node *times)
     const char *text = "";
 
     for (const struct json_node *n = times ? times->first : NULL; n; n = n->next) {
-        const char *time = n->kind == JSON_KIND_TEXT
-                               ? n->text.bytes
-                               : json_member_text(n, "fire_at", cli->arena);
+        const char *time =
+            n->kind == JSON_KIND_TEXT ? n->text.bytes : json_member_text(n, "fire_at", cli->arena);
 
         text = arena_printf(cli->arena, "%s%s%s", text, *text ? "\n" : "",
                             time_text_for_people(cli->arena, time));
@@ -256,7 +252,8 @@ void job_status_print(struct cli *cli, const struct json_node *status)
         { "succeeded", success_text(cli, status) },
         { "usual duration",
           span_text(cli, json_member_text(status, "usual_duration_ms", cli->arena)) },
-        { "late by at most", span_text(cli, json_member_text(status, "lateness_p95_ms", cli->arena)) },
+        { "late by at most",
+          span_text(cli, json_member_text(status, "lateness_p95_ms", cli->arena)) },
         { "next fires", times_text(cli, json_member_find(status, "next_fires")) },
     };
 

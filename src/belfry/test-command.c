@@ -40,7 +40,8 @@ static const struct subcommand subcommands[] = {
     { "make", "NAME [TIME]", "makes", options, record, NULL, true },
     { 0 },
 };
-static const struct command command = { .name = "thing", .about = "Things.",
+static const struct command command = { .name = "thing",
+                                        .about = "Things.",
                                         .subcommands = subcommands };
 
 /* Runs "thing" with the words of line. */
@@ -49,7 +50,7 @@ static int run(const char *const *words)
     char *argv[16];
     int argc = 0;
 
-    argv[argc++] = (char *)(uintptr_t)"thing";
+    argv[argc++] = (char *)(uintptr_t) "thing";
     for (; *words; words++)
         argv[argc++] = (char *)(uintptr_t)*words;
     argv[argc] = NULL;
@@ -116,10 +117,14 @@ static void test_cli_duration(void **state)
         const char *text;
         int64_t want; /* -1: refused */
     } rows[] = {
-        { "250ms", 250 }, { "30s", 30000 }, { "5m", 300000 }, { "2h", 7200000 },
-        { "1d", 86400000 }, { "0s", 0 },    { "30", -1 },     { "s", -1 },
-        { "-1s", -1 },    { "1.5h", -1 },   { "1 s", -1 },    { "1S", -1 },
-        { "", -1 },       { "99999999999999999999d", -1 },    { "1s2", -1 },
+        { "250ms", 250 },   { "30s", 30000 },
+        { "5m", 300000 },   { "2h", 7200000 },
+        { "1d", 86400000 }, { "0s", 0 },
+        { "30", -1 },       { "s", -1 },
+        { "-1s", -1 },      { "1.5h", -1 },
+        { "1 s", -1 },      { "1S", -1 },
+        { "", -1 },         { "99999999999999999999d", -1 },
+        { "1s2", -1 },
     };
     struct error err;
 

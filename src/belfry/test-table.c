@@ -72,7 +72,9 @@ static void test_table_cuts_the_last_column_at_the_edge(void **state)
 /* A name must not be able to drive the terminal of who lists it. */
 static void test_table_shows_no_control_characters(void **state)
 {
-    static const char *const rows[][3] = { { "1", "\x1b]0;x\x07", "a\nb\tc\xc2\x9b" "d\xff" } };
+    static const char *const rows[][3] = { { "1", "\x1b]0;x\x07",
+                                             "a\nb\tc\xc2\x9b"
+                                             "d\xff" } };
     struct arena *arena = arena_new();
 
     (void)state;
@@ -97,9 +99,15 @@ static void test_duration_for_people(void **state)
         int64_t ms;
         const char *want;
     } rows[] = {
-        { 0, "0 ms" },           { 999, "999 ms" },          { 1000, "1.0 s" },
-        { 1999, "1.9 s" },       { 59999, "59.9 s" },        { 60000, "1 min 0 s" },
-        { 3599999, "59 min 59 s" }, { 3600000, "1 h 0 min" }, { 86400000, "1 d 0 h" },
+        { 0, "0 ms" },
+        { 999, "999 ms" },
+        { 1000, "1.0 s" },
+        { 1999, "1.9 s" },
+        { 59999, "59.9 s" },
+        { 60000, "1 min 0 s" },
+        { 3599999, "59 min 59 s" },
+        { 3600000, "1 h 0 min" },
+        { 86400000, "1 d 0 h" },
     };
     struct arena *arena = arena_new();
 
