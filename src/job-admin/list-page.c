@@ -1,7 +1,7 @@
 #include "job-admin/api.h"
 
 void list_page_answer(struct request *request, const struct json_table *table, const void *rows,
-                 size_t row_size, size_t count, size_t limit, const char *cursor)
+                      size_t row_size, size_t count, size_t limit, const char *cursor)
 {
     size_t shown = count < limit ? count : limit;
     const void **items = ARENA_ARRAY(request->arena, const void *, shown + 1);

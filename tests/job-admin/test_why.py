@@ -225,8 +225,10 @@ def test_no_slot(far_end):
 
 
 def test_no_executor(far_end):
-    with Belfry(services=("gateway", "auth", "job-admin"),
-                settings={"cluster.join_key": "k" * 40}) as belfry:
+    own = f"127.0.0.1:{free_port()}"  # else executors of other tests would find it
+    with Belfry(services=("gateway", "auth", "job-admin"), settings={
+            "cluster.join_key": "k" * 40, "internal.listen": own,
+            "registry.auth": "http://" + own, "registry.job-admin": "http://" + own}) as belfry:
         job = belfry.job("no-executor", http_task(far_end), start_deadline_ms=500)
         ended(belfry, job, "SHED", "no_executor")
 
