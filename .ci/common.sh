@@ -35,8 +35,7 @@ build() {
     local folder=$1
     shift
     if [ ! -f "$folder/build.ninja" ]; then
-        meson setup "$folder" -Dwerror=true "$@" >"$folder.log" 2>&1 ||
-            { cat "$folder.log" >&2; exit 1; }
+        meson setup "$folder" "$@" >"$folder.log" 2>&1 || { cat "$folder.log" >&2; return 1; }
         rm -f "$folder.log"
     fi
     ninja -C "$folder" --quiet >&2
