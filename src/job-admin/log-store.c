@@ -19,13 +19,14 @@ const struct json_table log_line_table = { "LogLine", sizeof(struct log_line), l
 
 enum { LOG_COLUMNS = 12 };
 
-static int chunk_values(struct log_write *write, const struct admin_log_chunk *chunk,
-                        struct db_value *row, struct error *err)
+static int chunk_values(struct log_write *write, ZSTD_CCtx *packer,
+                        const struct admin_log_chunk *chunk, struct db_value *row,
+                        struct error *err)
 {
     const char *text = chunk->text ? chunk->text : "";
     size_t size = strlen(text), room = ZSTD_compressBound(size);
     char *bytes = arena_alloc(write->arena, room);
-    size_t used = ZSTD_compress(bytes, room, text, size, COMPRESSION_LEVEL);
+    size_t used = ZSTD_compressCCtx(packer, bytes, room, text, size, COMPRESSION_LEVEL);
 
     if (ZSTD_isError(used))
         return error_set(err, ERR_INTERNAL, "log chunk cannot be compressed: %s",
@@ -51,10 +52,14 @@ int store_log_write(struct db_tx *tx, void *ctx, struct error *err)
     struct log_write *write = ctx;
     size_t count = write->log->chunk_count;
     struct db_value *values = ARENA_ARRAY(write->arena, struct db_value, count * LOG_COLUMNS + 1);
+    ZSTD_CCtx *packer = ZSTD_createCCtx(); /* one for all: making it costs more than a short chunk */
+    int failed = 0;
 
-    for (size_t i = 0; i < count; i++)
-        if (chunk_values(write, &write->log->chunks[i], values + LOG_COLUMNS * i, err))
-            return -1;
+    for (size_t i = 0; i < count && !failed; i++)
+        failed = chunk_values(write, packer, &write->log->chunks[i], values + LOG_COLUMNS * i, err);
+    ZSTD_freeCCtx(packer);
+    if (failed)
+        return -1;
     return count == 0
                ? 0
                : db_insert_new(tx, "run_log",
