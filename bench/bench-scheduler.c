@@ -119,8 +119,8 @@ static void answer_dispatch(struct bench *bench, const struct action *action)
 
     for (size_t i = 0; i < count; i++) {
         const struct dispatch_run *run = &action->dispatch.runs[i];
-        answers[i] = (struct dispatch_answer){ run->run_id, run->attempt, run->token,
-                                               DISPATCH_TAKEN };
+        answers[i] =
+            (struct dispatch_answer){ run->run_id, run->attempt, run->token, DISPATCH_TAKEN };
         reports[i] = (struct report){ .kind = REPORT_RESULT,
                                       .run_id = run->run_id,
                                       .job_id = run->job_id,
@@ -129,9 +129,10 @@ static void answer_dispatch(struct bench *bench, const struct action *action)
                                       .outcome = RUN_SUCCEEDED,
                                       .cause = CAUSE_OK };
     }
-    step(bench, (struct scheduler_event){ .kind = EVENT_DISPATCHED,
-                                          .reference = action->reference,
-                                          .dispatched = { "e", incarnation, true, answers, count } });
+    step(bench,
+         (struct scheduler_event){ .kind = EVENT_DISPATCHED,
+                                   .reference = action->reference,
+                                   .dispatched = { "e", incarnation, true, answers, count } });
     step(bench, (struct scheduler_event){ .kind = EVENT_REPORT,
                                           .report = { "e", incarnation, reports, count } });
     free(reports);
@@ -150,8 +151,8 @@ static void carry_out(struct bench *bench, const struct action *action)
     case ACTION_DISPATCH:
         return answer_dispatch(bench, action);
     case ACTION_LOAD:
-        return step(bench, (struct scheduler_event){ .kind = EVENT_RUNS,
-                                                     .reference = action->reference });
+        return step(bench,
+                    (struct scheduler_event){ .kind = EVENT_RUNS, .reference = action->reference });
     default:
         return;
     }
@@ -172,12 +173,12 @@ static void step(struct bench *bench, struct scheduler_event event)
 
 static void heartbeat(struct bench *bench)
 {
-    struct executor_load load = { .name = "e",
-                                  .incarnation = incarnation,
-                                  .slots_free = 1000000,
-                                  .slots_total = 1000000 };
+    struct executor_load load = {
+        .name = "e", .incarnation = incarnation, .slots_free = 1000000, .slots_total = 1000000
+    };
 
-    step(bench, (struct scheduler_event){ .kind = EVENT_HEARTBEAT, .heartbeat = { .load = &load } });
+    step(bench,
+         (struct scheduler_event){ .kind = EVENT_HEARTBEAT, .heartbeat = { .load = &load } });
 }
 
 static void bench_init(struct bench *bench, size_t jobs)
@@ -257,11 +258,13 @@ int main(int argc, char **argv)
     double took = seconds() - began;
     double least = baseline(jobs) * (double)rounds;
     printf("%zu jobs in the same second, %zu rounds: %" PRIu64 " fires, %" PRIu64 " ended, %" PRIu64
-           " steps\n", jobs, rounds, bench.fires, bench.ends, bench.steps);
+           " steps\n",
+           jobs, rounds, bench.fires, bench.ends, bench.steps);
     printf("core: %.0f fires/s (%.2f us each); heap and map alone: %.0f/s; ratio %.1f\n",
            (double)bench.ends / took, took * 1e6 / (double)bench.ends,
            (double)jobs * (double)rounds / least, took / least);
-    printf("memory: job rows of the driver %zu KiB, the core beside them %zu KiB with a run of each armed\n",
+    printf("memory: job rows of the driver %zu KiB, the core beside them %zu KiB with a run of "
+           "each armed\n",
            rows - before, resident_kib() - rows);
     scheduler_free(&bench.scheduler);
     free(bench.jobs);

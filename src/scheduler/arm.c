@@ -28,7 +28,7 @@ static struct run *pop_due(struct heap *heap, int64_t now)
 /* Any executor that the job may use, full or not. */
 static bool executor_there(const struct scheduler *s, const struct job *job)
 {
-    LIST_EACH(&s->live, node) {
+    LIST_EACH (&s->live, node) {
         const struct executor *executor = CONTAINER_OF(node, struct executor, live_link);
         if (!job->queue->name[0] || strcmp(job->queue->name, executor->name) == 0)
             return true;

@@ -12,7 +12,7 @@ struct ready_queue *ready_queue_get(struct scheduler *s, const char *name)
 {
     struct ready_queue *queue;
 
-    LIST_EACH(&s->queues, node) {
+    LIST_EACH (&s->queues, node) {
         queue = CONTAINER_OF(node, struct ready_queue, link);
         if (strcmp(queue->name, name) == 0) {
             queue->jobs++;
@@ -87,7 +87,7 @@ bool executor_has_room(const struct scheduler *s, const struct executor *executo
 
 static struct executor *choose_named(const struct scheduler *s, const char *name)
 {
-    LIST_EACH(&s->live, node) {
+    LIST_EACH (&s->live, node) {
         struct executor *executor = CONTAINER_OF(node, struct executor, live_link);
         if (strcmp(executor->name, name) == 0 && executor_has_room(s, executor))
             return executor;
@@ -99,7 +99,7 @@ static struct executor *choose_least_loaded(const struct scheduler *s)
 {
     struct executor *best = NULL;
 
-    LIST_EACH(&s->live, node) {
+    LIST_EACH (&s->live, node) {
         struct executor *executor = CONTAINER_OF(node, struct executor, live_link);
         if (executor_has_room(s, executor) && (!best || executor->slots_free > best->slots_free))
             best = executor;
@@ -110,7 +110,7 @@ static struct executor *choose_least_loaded(const struct scheduler *s)
 /* The list turns: who was chosen goes to its end. */
 static struct executor *choose_round_robin(struct scheduler *s)
 {
-    LIST_EACH(&s->live, node) {
+    LIST_EACH (&s->live, node) {
         struct executor *executor = CONTAINER_OF(node, struct executor, live_link);
         if (!executor_has_room(s, executor))
             continue;
@@ -139,7 +139,7 @@ static struct run *choose_run(struct scheduler *s, struct executor **ret_executo
     struct run *best = NULL;
     struct executor *any = choose_least_loaded(s);
 
-    LIST_EACH(&s->queues, node) {
+    LIST_EACH (&s->queues, node) {
         const struct ready_queue *queue = CONTAINER_OF(node, struct ready_queue, link);
         struct run *run = any ? queue_head(queue) : NULL;
         if (!run || (best && key_before(best, run)))
@@ -229,9 +229,8 @@ static struct run *request_take(struct flight *flight, struct list *list)
     struct run *run = CONTAINER_OF(list->next, struct run, work_link);
 
     list_remove(&run->work_link);
-    flight->sent[flight->count++] = (struct running_run){ .run_id = run->id,
-                                                          .attempt = run->attempt,
-                                                          .token = run->token };
+    flight->sent[flight->count++] =
+        (struct running_run){ .run_id = run->id, .attempt = run->attempt, .token = run->token };
     return run;
 }
 
@@ -239,7 +238,7 @@ static size_t request_size(const struct scheduler *s, const struct list *list)
 {
     size_t count = 0;
 
-    LIST_EACH(list, node)
+    LIST_EACH (list, node)
         if (++count == (size_t)s->settings.dispatch_batch)
             break;
     return count;

@@ -21,9 +21,8 @@ static void kill_run(struct scheduler *s, const struct run *run)
 
     action->kill.executor = arena_strdup(s->actions->arena, run->executor->name);
     action->kill.incarnation = arena_strdup(s->actions->arena, run->executor->incarnation);
-    action->kill.run = (struct running_run){ .run_id = run->id,
-                                             .attempt = run->attempt,
-                                             .token = run->token };
+    action->kill.run =
+        (struct running_run){ .run_id = run->id, .attempt = run->attempt, .token = run->token };
     action->kill.cause = run->stop_cause;
 }
 

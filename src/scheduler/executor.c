@@ -5,8 +5,8 @@
 /* Who can run something: known by heartbeats alone. */
 
 enum {
-    UNLISTED_MS = 3000,   /* a heartbeat was built before what we sent since */
-    FORGET_LEASES = 6,    /* how long a dead incarnation is remembered: its late heartbeats */
+    UNLISTED_MS = 3000, /* a heartbeat was built before what we sent since */
+    FORGET_LEASES = 6,  /* how long a dead incarnation is remembered: its late heartbeats */
 };
 
 static struct host *host_get(struct scheduler *s, const char *name)
@@ -27,8 +27,7 @@ static void set_deadline(struct scheduler *s, struct executor *executor, int64_t
     heap_add(&s->deadlines, &executor->deadline, s->mono_ms + wait_ms, executor->order);
 }
 
-static struct executor *executor_new(struct scheduler *s, const char *name,
-                                     const char *incarnation)
+static struct executor *executor_new(struct scheduler *s, const char *name, const char *incarnation)
 {
     struct executor *executor = pool_take(&s->executor_pool);
 
@@ -85,7 +84,7 @@ static void set_state(struct scheduler *s, struct executor *executor, enum execu
 
 static void consider_runs(struct scheduler *s, struct executor *executor)
 {
-    LIST_EACH_SAFE(&executor->runs, node)
+    LIST_EACH_SAFE (&executor->runs, node)
         run_consider(s, CONTAINER_OF(node, struct run, executor_link));
 }
 
@@ -98,7 +97,7 @@ static void executor_silent(struct scheduler *s, struct executor *executor)
         consider_runs(s, executor);
         return;
     }
-    LIST_EACH_SAFE(&host->executors, node)
+    LIST_EACH_SAFE (&host->executors, node)
         consider_runs(s, CONTAINER_OF(node, struct executor, host_link));
 }
 
@@ -191,13 +190,13 @@ static void mark_listed(struct scheduler *s, struct executor *executor,
 /* Runs of replaced incarnations of this name that the new one has no result of. */
 static void lose_replaced(struct scheduler *s, struct executor *executor)
 {
-    LIST_EACH_SAFE(&executor->host->executors, node) {
+    LIST_EACH_SAFE (&executor->host->executors, node) {
         struct executor *other = CONTAINER_OF(node, struct executor, host_link);
         if (other == executor)
             continue;
         if (other->state == EXECUTOR_UNHEARD)
             set_state(s, other, EXECUTOR_RETIRED);
-        LIST_EACH_SAFE(&other->runs, link) {
+        LIST_EACH_SAFE (&other->runs, link) {
             struct run *run = CONTAINER_OF(link, struct run, executor_link);
             if (!run_frozen(run))
                 run_lose(s, run);
@@ -230,7 +229,7 @@ static int32_t check_listed(struct scheduler *s, struct executor *executor)
 {
     int32_t unlisted = 0;
 
-    LIST_EACH_SAFE(&executor->runs, node) {
+    LIST_EACH_SAFE (&executor->runs, node) {
         struct run *run = CONTAINER_OF(node, struct run, executor_link);
         bool heard = run->heard;
         run->heard = false;

@@ -28,7 +28,7 @@ struct fuzz {
     struct schedule schedules[3];
     struct action asked[ASKED_MAX]; /* not answered */
     size_t asked_count;
-    uint64_t acks, acked;           /* handed over, given back */
+    uint64_t acks, acked; /* handed over, given back */
 };
 
 static uint8_t take(struct input *in)
@@ -126,7 +126,7 @@ static void make_run(struct fuzz *fuzz, struct scheduler_run *run)
     strncpy(run->incarnation, incarnation(in), sizeof run->incarnation - 1);
 }
 
-/* --- what must hold ------------------------------------------------------------------------------ */
+/* --- what must hold --------------------------------------------------------------------------- */
 
 static void check_run(const struct scheduler *s, const struct run *run)
 {
@@ -145,7 +145,7 @@ static size_t list_size(const struct list *list)
 {
     size_t count = 0;
 
-    LIST_EACH(list, node)
+    LIST_EACH (list, node)
         count++;
     return count;
 }
@@ -175,10 +175,10 @@ static void check_moves(const struct fuzz *fuzz, const struct action *action)
         const struct move *move = &action->move.moves[i];
         bool via = move->via_ready || move->via_running;
         assert(via || run_edge_legal(move->from, move->to));
-        assert(!move->via_ready || (run_edge_legal(move->from, RUN_READY) &&
-                                    run_edge_legal(RUN_READY, move->to)));
-        assert(!move->via_running || (run_edge_legal(move->from, RUN_RUNNING) &&
-                                      run_edge_legal(RUN_RUNNING, move->to)));
+        assert(!move->via_ready ||
+               (run_edge_legal(move->from, RUN_READY) && run_edge_legal(RUN_READY, move->to)));
+        assert(!move->via_running ||
+               (run_edge_legal(move->from, RUN_RUNNING) && run_edge_legal(RUN_RUNNING, move->to)));
         assert(move->to != RUN_DISPATCHED || (move->executor && move->incarnation));
         const struct run *run = run_find(fuzz->scheduler, move->run_id);
         assert(run && run->flight);
@@ -228,7 +228,7 @@ static void step(struct fuzz *fuzz, struct scheduler_event event)
     check_scheduler(fuzz->scheduler);
 }
 
-/* --- answers ------------------------------------------------------------------------------------- */
+/* --- answers ---------------------------------------------------------------------------------- */
 
 static void answer_lease(struct fuzz *fuzz, struct scheduler_event *event)
 {
@@ -348,7 +348,8 @@ static void answer_one(struct fuzz *fuzz)
     size_t chosen = take(&fuzz->in) % fuzz->asked_count;
     struct action action = fuzz->asked[chosen];
     struct scheduler_event event = { .reference = action.reference };
-    enum store_answer answer = take(&fuzz->in) < 200 ? STORE_OK : (enum store_answer)(take(&fuzz->in) % 4);
+    enum store_answer answer =
+        take(&fuzz->in) < 200 ? STORE_OK : (enum store_answer)(take(&fuzz->in) % 4);
 
     fuzz->asked[chosen] = fuzz->asked[--fuzz->asked_count];
     switch (action.kind) {
@@ -382,7 +383,7 @@ static void answer_one(struct fuzz *fuzz)
     step(fuzz, event);
 }
 
-/* --- events of their own ------------------------------------------------------------------------- */
+/* --- events of their own ---------------------------------------------------------------------- */
 
 static void send_heartbeat(struct fuzz *fuzz)
 {

@@ -132,8 +132,9 @@ static void fill_policies(struct job *job, const struct scheduler_job *row)
     job->misfire_limit = between(row->misfire_limit, 1, MISFIRE_LIMIT_MAX);
     job->misfire_threshold_ms = row->misfire_threshold_ms;
     job->overlap = (uint8_t)row->overlap;
-    job->overlap_limit = row->overlap_limit > 0 ? row->overlap_limit
-                         : row->overlap == OVERLAP_QUEUE ? 100 : 1;
+    job->overlap_limit = row->overlap_limit > 0          ? row->overlap_limit
+                         : row->overlap == OVERLAP_QUEUE ? 100
+                                                         : 1;
     job->promise = (uint8_t)row->promise;
     job->retry_max = row->retry_max;
     job->retry_first_ms = row->retry_first_ms;
@@ -142,6 +143,7 @@ static void fill_policies(struct job *job, const struct scheduler_job *row)
     job->retry_timeouts = row->retry_timeouts;
     job->priority = (int16_t)between(row->priority, -100, 100);
     job->start_deadline_ms = row->start_deadline_ms;
+    job->jitter_ms = row->jitter_ms;
     job->route = (uint8_t)row->route;
 }
 
@@ -160,11 +162,11 @@ static void reroute(struct scheduler *s, struct job *job, const struct scheduler
 {
     struct ready_queue *old = job->queue;
 
-    LIST_EACH(&job->active, node)
+    LIST_EACH (&job->active, node)
         ready_remove(s, CONTAINER_OF(node, struct run, job_link));
     job->queue = ready_queue_get(s, row->route == ROUTE_PINNED ? row->route_executor : "");
     ready_queue_release(s, old);
-    LIST_EACH(&job->active, node) {
+    LIST_EACH (&job->active, node) {
         struct run *run = CONTAINER_OF(node, struct run, job_link);
         if (!run_frozen(run) && (run->state == RUN_READY || run->cleared))
             ready_add(s, run);
@@ -177,11 +179,11 @@ static void update_runs(struct scheduler *s, struct job *job, bool was_known, bo
     struct list *const lists[] = { &job->planned, &job->waiting, &job->active };
 
     for (size_t i = 0; i < 3 && !was_known; i++)
-        LIST_EACH_SAFE(lists[i], node)
+        LIST_EACH_SAFE (lists[i], node)
             run_place(s, CONTAINER_OF(node, struct run, job_link));
     if (!edited)
         return;
-    LIST_EACH_SAFE(&job->planned, node) {
+    LIST_EACH_SAFE (&job->planned, node) {
         struct run *run = CONTAINER_OF(node, struct run, job_link);
         if (!run_frozen(run))
             run_reread(s, run);

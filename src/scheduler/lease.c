@@ -85,9 +85,9 @@ static int renew(struct lease_row rows[SHARD_COUNT], const char *owner, const ch
 }
 
 /* From our place in the ring on, so that peers that start together do not meet. */
-static int take_free(struct lease_row rows[SHARD_COUNT], const char *owner,
-                     const char *incarnation, int first, int room, int64_t free_since_ms,
-                     int64_t expires_at, bool changed[SHARD_COUNT], uint64_t *owned)
+static int take_free(struct lease_row rows[SHARD_COUNT], const char *owner, const char *incarnation,
+                     int first, int room, int64_t free_since_ms, int64_t expires_at,
+                     bool changed[SHARD_COUNT], uint64_t *owned)
 {
     int taken = 0;
 

@@ -9,9 +9,9 @@
  */
 struct lease_row {
     int32_t shard;
-    char owner[EXECUTOR_NAME_MAX];     /* node name; "" nobody */
+    char owner[EXECUTOR_NAME_MAX]; /* node name; "" nobody */
     char incarnation[INCARNATION_SIZE];
-    int64_t epoch;                     /* grows with each change of owner */
+    int64_t epoch; /* grows with each change of owner */
     int64_t expires_at;
 };
 

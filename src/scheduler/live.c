@@ -113,7 +113,8 @@ void run_place(struct scheduler *s, struct run *run)
     if (!run->job->known)
         return; /* nothing is decided without its policies: job_update comes back to it */
     if (run->state == RUN_PLANNED)
-        heap_add(&s->armed, &run->timer, run->fire_at, (uint64_t)run->id);
+        heap_add(&s->armed, &run->timer, run->due_at > run->fire_at ? run->due_at : run->fire_at,
+                 (uint64_t)run->id);
     else if (run->state == RUN_READY)
         place_ready(s, run);
     else if (run->state == RUN_RETRY_WAIT)

@@ -113,12 +113,11 @@ static bool others_live(const struct run *run)
     const struct list *const lists[] = { &job->planned, &job->waiting, &job->active };
 
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
-        LIST_EACH(lists[i], node) {
+        LIST_EACH (lists[i], node) {
             const struct run *other = CONTAINER_OF(node, const struct run, job_link);
             if (other == run || !other->scheduled || other->rereading)
                 continue;
-            if (!other->flight ||
-                !run_state_terminal(other->flight->moves[other->flight_index].to))
+            if (!other->flight || !run_state_terminal(other->flight->moves[other->flight_index].to))
                 return true;
         }
     return false;

@@ -27,7 +27,7 @@ static void replace_older(struct scheduler *s, struct job *job, const struct run
     struct list *const lists[] = { &job->active, &job->waiting };
 
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
-        LIST_EACH_SAFE(lists[i], node) {
+        LIST_EACH_SAFE (lists[i], node) {
             struct run *run = CONTAINER_OF(node, struct run, job_link);
             if (run != newest && !run->stop_requested)
                 run_stop(s, run, CAUSE_REPLACED);

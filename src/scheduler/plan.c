@@ -37,6 +37,15 @@ static void add_run(struct plan *plan, int64_t fire_at, enum run_state state, en
         (struct plan_run){ .fire_at = fire_at, .state = state, .cause = cause };
 }
 
+/* Fires that are caught up start at once. */
+static void spread(struct plan_run *runs, size_t count, const struct job *job)
+{
+    for (size_t i = 0; i < count && job->jitter_ms > 0; i++)
+        if (runs[i].state == RUN_PLANNED && runs[i].cause == CAUSE_SCHEDULE)
+            runs[i].start_at =
+                runs[i].fire_at + scheduler_jitter(job->id, runs[i].fire_at, job->jitter_ms);
+}
+
 static void add_gap(struct plan *plan, int64_t from_ms, int64_t to_ms, int64_t count,
                     enum cause cause)
 {
@@ -359,6 +368,7 @@ static void add_planned(struct scheduler *s, const struct job *job, const struct
                                             .state = RUN_PLANNED,
                                             .priority = job->priority,
                                             .fire_at = item->runs[i].fire_at,
+                                            .due_at = item->runs[i].start_at,
                                             .scheduled = true });
     }
 }
@@ -376,7 +386,7 @@ static void item_applied(struct scheduler *s, struct job *job, const struct plan
     add_planned(s, job, item, run_ids);
     /* an edit in between may have taken the rows away again */
     if (job->schedule_version != item->schedule_version)
-        LIST_EACH_SAFE(&job->planned, node) {
+        LIST_EACH_SAFE (&job->planned, node) {
             struct run *run = CONTAINER_OF(node, struct run, job_link);
             if (!run_frozen(run))
                 run_reread(s, run);

@@ -49,6 +49,13 @@ static uint64_t mix(uint64_t x)
     return x ^ (x >> 31);
 }
 
+int64_t scheduler_jitter(int32_t job_id, int64_t fire_at, int64_t jitter_ms)
+{
+    uint64_t seed = (uint64_t)job_id * 0x9e3779b97f4a7c15ULL + (uint64_t)fire_at;
+
+    return jitter_ms > 0 ? (int64_t)(mix(seed) % (uint64_t)(jitter_ms + 1)) : 0;
+}
+
 /* first doubled n times up to cap, ±20 % by run and attempt, so that what failed together does not
  * come back together. */
 int64_t backoff_ms(int64_t first_ms, int64_t cap_ms, int32_t n, int64_t run_id, int32_t attempt)
@@ -59,8 +66,8 @@ int64_t backoff_ms(int64_t first_ms, int64_t cap_ms, int32_t n, int64_t run_id, 
         cap_ms = wait;
     for (; n > 0 && wait < cap_ms; n--)
         wait = wait > cap_ms / 2 ? cap_ms : 2 * wait;
-    int64_t percent = 80 + (int64_t)(mix((uint64_t)run_id * 0x9e3779b97f4a7c15ULL +
-                                         (uint64_t)attempt) % 41);
+    int64_t percent =
+        80 + (int64_t)(mix((uint64_t)run_id * 0x9e3779b97f4a7c15ULL + (uint64_t)attempt) % 41);
     return wait / 100 * percent + wait % 100 * percent / 100;
 }
 
@@ -92,8 +99,9 @@ static struct move *failure(struct scheduler *s, struct run *run, const struct r
 {
     bool again = retry_allowed(run, report);
     int64_t due_at = again ? retry_at(s, run, report) : 0;
-    enum run_state to = again ? RUN_RETRY_WAIT
-                        : report->outcome == RUN_TIMED_OUT ? RUN_TIMED_OUT : RUN_FAILED;
+    enum run_state to = again                              ? RUN_RETRY_WAIT
+                        : report->outcome == RUN_TIMED_OUT ? RUN_TIMED_OUT
+                                                           : RUN_FAILED;
     struct move *move = move_start(s, run, to, report->cause);
 
     move->failed_count = run->failed_count + 1;
@@ -105,8 +113,8 @@ static void result(struct scheduler *s, struct run *run, const struct report *re
 {
     bool via_running = run->state == RUN_DISPATCHED;
     /* an executor's clock may be ahead */
-    int64_t ended_at = report->ended_at > 0 && report->ended_at < s->now_ms ? report->ended_at
-                                                                            : s->now_ms;
+    int64_t ended_at =
+        report->ended_at > 0 && report->ended_at < s->now_ms ? report->ended_at : s->now_ms;
     struct move *move;
 
     if (report->outcome == RUN_SUCCEEDED)
@@ -137,8 +145,8 @@ void run_lose(struct scheduler *s, struct run *run)
     } else if (job->promise == PROMISE_AT_MOST_ONCE) {
         move_start(s, run, RUN_UNKNOWN, CAUSE_LOST);
     } else if (run->lost_count < job->lost_max) {
-        int64_t wait = backoff_ms(LOST_FIRST_MS, LOST_CAP_MS, run->lost_count, run->id,
-                                  run->attempt);
+        int64_t wait =
+            backoff_ms(LOST_FIRST_MS, LOST_CAP_MS, run->lost_count, run->id, run->attempt);
         struct move *move = move_start(s, run, RUN_RETRY_WAIT, CAUSE_LOST);
         move->lost_count = run->lost_count + 1;
         move->due_at = s->now_ms + wait;
@@ -244,7 +252,8 @@ void report_take(struct scheduler *s, const struct report *report)
     } else if (!run && shard->use == SHARD_LOADING) {
         report_hold(s, &shard->held, report);
     } else if (!run) {
-        run_lookup(s, report->run_id, report); /* stale says the row alone: the far end forgets it */
+        run_lookup(s, report->run_id,
+                   report); /* stale says the row alone: the far end forgets it */
     } else if (already_held(run, report)) {
         /* the first is under way; the executor keeps it until that one is answered */
         report_ack(s, report->ack, ACK_NOT_OURS);

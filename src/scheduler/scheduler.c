@@ -6,10 +6,10 @@
 
 static void settings_default(struct scheduler_settings *settings)
 {
-#define DEFAULT(member, value) \
-    do { \
-        if (settings->member <= 0) \
-            settings->member = (value); \
+#define DEFAULT(member, value)                                                                     \
+    do {                                                                                           \
+        if (settings->member <= 0)                                                                 \
+            settings->member = (value);                                                            \
     } while (0)
     DEFAULT(horizon_ms, 5000);
     DEFAULT(scan_interval_ms, 1000);
@@ -29,9 +29,9 @@ static void settings_default(struct scheduler_settings *settings)
 
 static void scheduler_init_lists(struct scheduler *s)
 {
-    struct list *const lists[] = { &s->unused_flights, &s->queues, &s->unready, &s->reread,
-                                   &s->plannable, &s->promotable, &s->outboxes, &s->live,
-                                   &s->outgoing };
+    struct list *const lists[] = { &s->unused_flights, &s->queues,    &s->unready,
+                                   &s->reread,         &s->plannable, &s->promotable,
+                                   &s->outboxes,       &s->live,      &s->outgoing };
 
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         list_init(lists[i]);
@@ -72,9 +72,9 @@ static void flights_done(struct scheduler *s)
 
     for (size_t i = 0; map_next(&s->flights, &i, &flight);)
         arena_free(&((struct flight *)flight)->arena);
-    LIST_EACH(&s->unused_flights, node)
+    LIST_EACH (&s->unused_flights, node)
         arena_free(&CONTAINER_OF(node, struct flight, link)->arena);
-    LIST_EACH(&s->outgoing, node)
+    LIST_EACH (&s->outgoing, node)
         arena_free(&CONTAINER_OF(node, struct flight, link)->arena);
     if (s->move_flight)
         arena_free(&s->move_flight->arena);
@@ -82,7 +82,7 @@ static void flights_done(struct scheduler *s)
 
 static void queues_done(struct scheduler *s)
 {
-    LIST_EACH(&s->queues, node)
+    LIST_EACH (&s->queues, node)
         heap_done(&CONTAINER_OF(node, struct ready_queue, link)->heap);
 }
 
@@ -94,13 +94,13 @@ void scheduler_free(struct scheduler **scheduler)
         return;
     flights_done(s);
     queues_done(s);
-    struct pool *const pools[] = { &s->run_pool, &s->job_pool, &s->pending_pool, &s->lookup_pool,
-                                   &s->executor_pool, &s->host_pool, &s->queue_pool,
-                                   &s->flight_pool };
+    struct pool *const pools[] = { &s->run_pool,    &s->job_pool,      &s->pending_pool,
+                                   &s->lookup_pool, &s->executor_pool, &s->host_pool,
+                                   &s->queue_pool,  &s->flight_pool };
     for (size_t i = 0; i < sizeof pools / sizeof *pools; i++)
         pool_done(pools[i]);
-    struct map *const maps[] = { &s->runs, &s->jobs, &s->executors, &s->hosts, &s->flights,
-                                 &s->lookups, &s->wanted };
+    struct map *const maps[] = { &s->runs,    &s->jobs,    &s->executors, &s->hosts,
+                                 &s->flights, &s->lookups, &s->wanted };
     for (size_t i = 0; i < sizeof maps / sizeof *maps; i++)
         map_done(maps[i]);
     struct heap *const heaps[] = { &s->armed, &s->timers, &s->doubts, &s->deadlines };
@@ -315,7 +315,7 @@ static int64_t next_wake(const struct scheduler *s)
         earliest(&wake, CONTAINER_OF(s->unready.next, struct run, work_link)->since_mono +
                             s->settings.ready_grace_ms);
     if (s->ready_count > 0)
-        LIST_EACH(&s->live, node) {
+        LIST_EACH (&s->live, node) {
             const struct executor *executor = CONTAINER_OF(node, struct executor, live_link);
             if (executor->backoff_until > s->mono_ms && executor->slots_free > 0)
                 earliest(&wake, executor->backoff_until);
@@ -377,14 +377,14 @@ void scheduler_counters(const struct scheduler *s, struct scheduler_counters *re
     ret->waiting = count[RUN_WAITING];
     ret->active = count[RUN_DISPATCHED] + count[RUN_RUNNING];
     ret->retrying = count[RUN_RETRY_WAIT];
-    LIST_EACH(&s->live, node)
+    LIST_EACH (&s->live, node)
         ret->executors++;
     for (int i = 0; i < SHARD_COUNT; i++)
         ret->shards += s->shards[i].use != SHARD_FOREIGN;
     const struct heap_node *first = heap_first(&s->armed);
     if (first && first->key <= s->now_ms)
         ret->oldest_due_ms = first->key;
-    LIST_EACH(&s->queues, node) {
+    LIST_EACH (&s->queues, node) {
         const struct ready_queue *queue = CONTAINER_OF(node, struct ready_queue, link);
         struct heap_node *head = heap_first(&queue->heap);
         if (!head)

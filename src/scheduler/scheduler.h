@@ -29,13 +29,13 @@
  *   older is ignored and its schedule not looked at.
  * - An edit that takes PLANNED rows away (fire_at later than now) changes schedule_version, and so
  *   does each change of pause; a pause sets paused_at = now and leaves fires up to and including
- *   paused_at alone. Its gap is written by the first plan when it is over, so ending it early means:
+ *   paused_at alone. Its gap is written by the first plan when it is over. So ending it early means
  *   paused_until = now and next_fire_at = the first fire at or after now (what was planned ahead
- *   goes, like in any edit); and an edit that sets another schedule or pause while paused_at is
- *   still set writes that gap itself.
- * - Only a plan parks a job with schedule "delay" (next_fire_at NULL until its run ends). An edit that
- *   changes schedule_version sets next_fire_at, also while a run is live: the end of that run finds
- *   another version and leaves it alone.
+ *   goes, like in any edit). An edit that sets another schedule or pause while paused_at is still
+ *   set writes that gap itself. A fire at paused_until itself is no longer in the pause.
+ * - Only a plan parks a job with schedule "delay" (next_fire_at NULL until its run ends). An edit
+ *   that changes schedule_version sets next_fire_at, also while a run is live: the end of that run
+ *   finds another version and leaves it alone.
  * - A DISPATCH reaches that incarnation or nobody: another one must refuse it.
  */
 
@@ -52,7 +52,8 @@ struct scheduler_job {
     int32_t version;             /* of the definition; pinned to a run at READY */
     int32_t schedule_version;
     bool enabled;                /* false: planned nothing, but its runs go on */
-    const struct schedule *schedule; /* owner: the caller; valid until replaced by a newer row or EVENT_JOB_GONE */
+    const struct schedule *schedule; /* the caller's; valid until it gives a newer row or
+                                        EVENT_JOB_GONE; NULL: a row that cannot be planned */
     int64_t next_fire_at;        /* SCHEDULE_NEVER: none */
     int64_t paused_at, paused_until; /* 0: not paused; the gap is written when the pause is over */
     enum misfire_policy misfire;
@@ -67,6 +68,7 @@ struct scheduler_job {
     bool retry_timeouts;         /* a timed-out attempt may be tried again */
     int32_t priority;            /* -100 … 100, larger first */
     int64_t start_deadline_ms;   /* READY longer than this is SHED; 0: waits for ever */
+    int64_t jitter_ms; /* scheduled runs start up to so much after fire_at: scheduler_jitter */
     enum route_policy route;
     char route_executor[EXECUTOR_NAME_MAX]; /* ROUTE_PINNED */
 };
@@ -91,6 +93,8 @@ struct scheduler_run {
     enum cause stop_cause;       /* CAUSE_STOPPED, CAUSE_REPLACED, CAUSE_DELETED */
 };
 
+/* clang-format off: a table of events and actions reads better than the layout it would get */
+
 /* --- events --------------------------------------------------------------------------------- */
 
 enum event_kind {
@@ -100,7 +104,7 @@ enum event_kind {
     EVENT_PLANNED,       /* answer to ACTION_PLAN */
     EVENT_RUNS,          /* answer to ACTION_LOAD, and single rows told by the API (manual runs) */
     EVENT_MOVED,         /* answer to ACTION_MOVE */
-    EVENT_JOB,           /* a job row is new or was changed (API in this process, mail, EVENT_DUE's rows) */
+    EVENT_JOB,           /* a job row is new or was changed (API in this process, mail) */
     EVENT_JOB_GONE,
     EVENT_STOP,          /* a stop was made durable: run_id */
     EVENT_HEARTBEAT,
@@ -136,7 +140,7 @@ struct executor_load {
     bool draining;
     const struct running_run *running; /* has, or has a result not yet acknowledged */
     size_t running_count;
-    int64_t started_at;          /* of the process; 0 unknown. Tells which of two incarnations is older */
+    int64_t started_at;          /* of the process; tells the older of two incarnations; 0 unknown */
 };
 
 struct running_run {
@@ -146,7 +150,7 @@ struct running_run {
 
 enum dispatch_verdict {
     DISPATCH_TAKEN,
-    DISPATCH_REFUSED,            /* no room or draining; not run, and refused should it come again */
+    DISPATCH_REFUSED,            /* no room or draining; not run, refused should it come again */
     DISPATCH_SEEN,               /* had this (run, attempt, token) before */
     DISPATCH_BAD,                /* task cannot be carried out (wire error): a result follows */
 };
@@ -169,7 +173,7 @@ struct report {
     enum report_kind kind;
     uint64_t ack;                /* the driver's handle, given back by ACTION_ACK exactly once */
     int64_t run_id;
-    int32_t job_id;              /* as dispatched: tells the shard of a run that is not known here */
+    int32_t job_id;              /* as dispatched: tells the shard of a run not known here */
     int32_t attempt, token;
     int64_t started_at, ended_at;  /* executor's clock corrected by the driver; 0 unknown */
     enum run_state outcome;      /* RESULT: SUCCEEDED, FAILED, TIMED_OUT, CANCELLED */
@@ -187,7 +191,8 @@ struct scheduler_event { /* not "event": libevent has that name */
     uint64_t reference;          /* the action that this answers */
     union {
         struct lease_answer lease;
-        struct { enum store_answer answer; struct scheduler_job *const *jobs; size_t count; bool more; } due;
+        struct { enum store_answer answer; struct scheduler_job *const *jobs; size_t count;
+                 bool more; } due;
         struct { enum store_answer answer; const struct plan_answer *items; size_t count; } planned;
         struct { enum store_answer answer; uint64_t shards; /* complete for these; 0: single rows */
                  const struct scheduler_run *runs; size_t count;
@@ -202,7 +207,8 @@ struct scheduler_event { /* not "event": libevent has that name */
                  const struct dispatch_answer *answers; size_t count; } dispatched;
         struct { const char *executor, *incarnation; bool sent;
                  const struct seen_answer *answers; size_t count; } seen;
-        struct { const char *executor, *incarnation; const struct report *reports; size_t count; } report;
+        struct { const char *executor, *incarnation;
+                 const struct report *reports; size_t count; } report;
     };
 };
 
@@ -226,7 +232,7 @@ enum action_kind {
 
 struct plan_run {
     int64_t fire_at;
-    enum run_state state;        /* RUN_PLANNED, or RUN_SKIPPED with cause (a single skipped fire) */
+    enum run_state state;        /* RUN_PLANNED; RUN_SKIPPED with cause: a single skipped fire */
     enum cause cause;            /* CAUSE_SCHEDULE, CAUSE_MISFIRE; or why skipped */
 };
 
@@ -263,7 +269,7 @@ struct move {
     enum run_state to;
     int32_t new_attempt, new_token;
     bool via_ready;              /* PLANNED|WAITING|RETRY_WAIT → READY → DISPATCHED in one change */
-    bool via_running;            /* DISPATCHED → RUNNING → to in one change: start came with result */
+    bool via_running;            /* DISPATCHED → RUNNING → to in one change: start with result */
     enum cause cause;            /* of the end, or of the further attempt */
     int32_t job_version;         /* to READY: pinned */
     int64_t ready_at, started_at, ended_at; /* set where not 0 */
@@ -287,17 +293,23 @@ struct action {
         struct { uint64_t shards; const int64_t *ids; size_t id_count; } load;
         struct { const struct move *moves; size_t count; } move;
         struct { const char *executor, *incarnation;
-                 const struct dispatch_run { int64_t run_id; int32_t attempt, token, job_id, job_version;
+                 const struct dispatch_run { int64_t run_id;
+                                             int32_t attempt, token, job_id, job_version;
                                              int64_t fire_at; } *runs; size_t count; } dispatch;
-        struct { const char *executor, *incarnation; const struct running_run *runs; size_t count; } ask;
-        struct { const char *executor, *incarnation; struct running_run run; enum cause cause; } kill;
+        struct { const char *executor, *incarnation;
+                 const struct running_run *runs; size_t count; } ask;
+        struct { const char *executor, *incarnation;
+                 struct running_run run; enum cause cause; } kill;
         /* NOT_OURS: not taken here; keep it and report again (to the shard's owner). */
-        struct { uint64_t ack; enum ack_verdict { ACK_TAKEN, ACK_NOT_OURS, ACK_STALE } verdict; } ack;
+        struct { uint64_t ack;
+                 enum ack_verdict { ACK_TAKEN, ACK_NOT_OURS, ACK_STALE } verdict; } ack;
         struct { int64_t mono_ms; } timer;
         struct { int64_t run_id; int32_t job_id; enum run_state state; enum cause cause; } incident;
         struct { const int32_t *ids; size_t count; } jobs;
     };
 };
+
+/* clang-format on */
 
 struct actions {                 /* in order; carried out in order */
     struct arena *arena;
@@ -330,13 +342,21 @@ struct scheduler_settings {      /* 0: the default in parentheses */
 struct scheduler;
 struct scheduler *scheduler_new(const struct scheduler_settings *settings);
 void scheduler_free(struct scheduler **scheduler);
-void scheduler_step(struct scheduler *scheduler, const struct scheduler_event *event, struct actions *actions);
+void scheduler_step(struct scheduler *scheduler, const struct scheduler_event *event,
+                    struct actions *actions);
+
+/*
+ * What jitter adds to a fire: 0 … jitter_ms, the same for a job and fire each time, so that fires
+ * stay on their grid and lateness, counted from their sum, stays a measure.
+ */
+int64_t scheduler_jitter(int32_t job_id, int64_t fire_at, int64_t jitter_ms);
 
 struct scheduler_counters {
-    uint64_t planned, started, ended, late_reports, moves, moves_lost, dispatches, refused, lost, shed;
+    uint64_t planned, started, ended, late_reports, moves, moves_lost, dispatches, refused, lost,
+        shed;
     uint64_t bad_rows;           /* job rows that cannot be used: given, each time */
     uint64_t armed, ready, waiting, active, retrying, executors, shards;
-    int64_t oldest_due_ms;       /* fire_at of the oldest run that is due and not dispatched; 0 none */
+    int64_t oldest_due_ms;       /* fire_at of the oldest run due and not dispatched; 0 none */
 };
 void scheduler_counters(const struct scheduler *scheduler, struct scheduler_counters *ret);
 /* For `why` and the run page: where a live run stands, e.g. behind how many others. */

@@ -6,7 +6,7 @@
 static void shard_drop(struct scheduler *s, struct shard *shard)
 {
     report_release(s, &shard->held, ACK_NOT_OURS);
-    LIST_EACH_SAFE(&shard->jobs, node) {
+    LIST_EACH_SAFE (&shard->jobs, node) {
         struct job *job = CONTAINER_OF(node, struct job, shard_link);
         struct list *const lists[] = { &job->planned, &job->waiting, &job->active };
         job->planning = true; /* keeps job_settle from freeing it under our hands */
@@ -166,7 +166,8 @@ static void take_row(struct scheduler *s, const struct scheduler_run *row)
         run_add(s, row);
 }
 
-/* Told without being asked. While a shard is being read, overlap cannot be judged: read it again. */
+/* Told without being asked. While a shard is being read, overlap cannot be judged: read it again.
+ */
 static void take_hints(struct scheduler *s, const struct scheduler_event *event)
 {
     for (size_t i = 0; i < event->runs.count; i++) {
@@ -243,16 +244,17 @@ static void take_ids(struct scheduler *s, const struct flight *flight,
     }
 }
 
-/* Runs of the shard that the read did not show, and that have not changed since it was asked for. */
+/* Runs of the shard that the read did not show, and that have not changed since it was asked for.
+ */
 static void drop_absent(struct scheduler *s, struct shard *shard, const struct flight *flight)
 {
-    LIST_EACH_SAFE(&shard->jobs, node) {
+    LIST_EACH_SAFE (&shard->jobs, node) {
         struct job *job = CONTAINER_OF(node, struct job, shard_link);
         struct list *const lists[] = { &job->planned, &job->waiting, &job->active };
         bool planning = job->planning;
         job->planning = true;
         for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
-            LIST_EACH_SAFE(lists[i], link) {
+            LIST_EACH_SAFE (lists[i], link) {
                 struct run *run = CONTAINER_OF(link, struct run, job_link);
                 if (run->stamp <= flight->stamp && !run_frozen(run))
                     run_vanished(s, run);
@@ -268,7 +270,7 @@ static void shard_complete(struct scheduler *s, struct shard *shard)
 
     shard->use = SHARD_LOADED;
     shard->held = NULL;
-    LIST_EACH(&shard->jobs, node) {
+    LIST_EACH (&shard->jobs, node) {
         struct job *job = CONTAINER_OF(node, struct job, shard_link);
         if (job_plannable(s, job) && list_empty(&job->plan_link))
             list_add_tail(&s->plannable, &job->plan_link);

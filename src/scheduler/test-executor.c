@@ -265,8 +265,11 @@ static void test_slots_count_what_the_heartbeat_has_not_seen(void **state)
 static void test_draining_executor_gets_nothing(void **state)
 {
     struct desk desk;
-    struct executor_load load = { .name = "e1", .incarnation = desk_incarnation, .slots_free = 4,
-                                  .slots_total = 4, .draining = true };
+    struct executor_load load = { .name = "e1",
+                                  .incarnation = desk_incarnation,
+                                  .slots_free = 4,
+                                  .slots_total = 4,
+                                  .draining = true };
     struct scheduler_run row;
     (void)state;
 

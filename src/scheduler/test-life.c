@@ -83,7 +83,9 @@ static void test_run_goes_from_fire_to_end(void **state)
 static void test_start_then_result(void **state)
 {
     struct desk desk;
-    struct report report = { .kind = REPORT_START, .ack = 1, .run_id = 1, .attempt = 1, .token = 1 };
+    struct report report = {
+        .kind = REPORT_START, .ack = 1, .run_id = 1, .attempt = 1, .token = 1
+    };
     (void)state;
 
     desk_init(&desk, NULL);

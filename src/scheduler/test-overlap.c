@@ -61,7 +61,8 @@ static void test_queue_in_order_of_fire(void **state)
     desk.job.overlap = OVERLAP_QUEUE;
     desk.job.overlap_limit = 5;
     desk.job.next_fire_at = SCHEDULE_NEVER;
-    struct scheduler_run rows[] = { desk_row(&desk, 2, RUN_WAITING), desk_row(&desk, 3, RUN_WAITING) };
+    struct scheduler_run rows[] = { desk_row(&desk, 2, RUN_WAITING),
+                                    desk_row(&desk, 3, RUN_WAITING) };
     rows[0].fire_at = T0 - 1000;
     rows[1].fire_at = T0 - 2000;
     desk_start(&desk, rows, 2);
@@ -129,7 +130,8 @@ static void test_replace_goes_on_after_take_over(void **state)
     desk_init(&desk, NULL);
     desk.job.overlap = OVERLAP_REPLACE;
     desk.job.next_fire_at = SCHEDULE_NEVER;
-    struct scheduler_run rows[] = { desk_row(&desk, 1, RUN_RUNNING), desk_row(&desk, 2, RUN_WAITING) };
+    struct scheduler_run rows[] = { desk_row(&desk, 1, RUN_RUNNING),
+                                    desk_row(&desk, 2, RUN_WAITING) };
     desk_start(&desk, rows, 2);
     desk_tick(&desk);
     assert_int_equal(desk_find(&desk, ACTION_KILL)->kill.run.run_id, 1);
@@ -162,7 +164,8 @@ static void test_two_at_once(void **state)
     desk.job.next_fire_at = SCHEDULE_NEVER;
     desk_start(&desk, NULL, 0);
     desk_heartbeat(&desk, "e1", desk_incarnation, 9, NULL, 0);
-    struct scheduler_run rows[] = { desk_row(&desk, 1, RUN_PLANNED), desk_row(&desk, 2, RUN_PLANNED) };
+    struct scheduler_run rows[] = { desk_row(&desk, 1, RUN_PLANNED),
+                                    desk_row(&desk, 2, RUN_PLANNED) };
     desk_rows(&desk, 0, rows, 2);
     const struct action *action = desk_find(&desk, ACTION_MOVE);
     assert_int_equal(action->move.count, 2);

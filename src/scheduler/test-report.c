@@ -4,8 +4,13 @@
 
 static struct report result_of(enum run_state outcome)
 {
-    return (struct report){ .kind = REPORT_RESULT, .ack = 5, .run_id = 1, .attempt = 1, .token = 1,
-                            .outcome = outcome, .cause = CAUSE_EXIT_CODE };
+    return (struct report){ .kind = REPORT_RESULT,
+                            .ack = 5,
+                            .run_id = 1,
+                            .attempt = 1,
+                            .token = 1,
+                            .outcome = outcome,
+                            .cause = CAUSE_EXIT_CODE };
 }
 
 static void test_failure_is_retried_with_backoff(void **state)
@@ -205,7 +210,8 @@ static void test_stop_before_the_start_is_immediate(void **state)
         desk_init(&desk, NULL);
         desk.job.next_fire_at = SCHEDULE_NEVER;
         desk.job.overlap = OVERLAP_QUEUE;
-        struct scheduler_run rows[] = { desk_row(&desk, 1, RUN_RUNNING), desk_row(&desk, 2, states[i]) };
+        struct scheduler_run rows[] = { desk_row(&desk, 1, RUN_RUNNING),
+                                        desk_row(&desk, 2, states[i]) };
         rows[1].due_at = T0 + 60000;
         desk_start(&desk, rows, 2);
         desk_stop(&desk, 2);

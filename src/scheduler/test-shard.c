@@ -67,7 +67,8 @@ static void test_lost_shard_is_forgotten(void **state)
     own_shard(&desk);
     lease(&desk, 0, 0, 10000);
     assert_false(scheduler_run_known(desk.scheduler, 1, &ahead));
-    desk_report(&desk, (struct report){ .kind = REPORT_RESULT, .run_id = 1, .attempt = 1, .token = 1 });
+    desk_report(&desk,
+                (struct report){ .kind = REPORT_RESULT, .run_id = 1, .attempt = 1, .token = 1 });
     assert_int_equal(desk_find(&desk, ACTION_ACK)->ack.verdict, ACK_NOT_OURS);
     desk_done(&desk);
 }

@@ -22,7 +22,7 @@
 struct desk {
     struct scheduler *scheduler;
     struct arena *arena;
-    struct actions actions;       /* of the last step */
+    struct actions actions; /* of the last step */
     int64_t now_ms, mono_ms;
     int64_t next_id;
     struct schedule schedule;
@@ -98,12 +98,10 @@ static inline void desk_rows(struct desk *desk, uint64_t reference,
 {
     struct scheduler_job *job = &desk->job;
 
-    desk_step(desk, (struct scheduler_event){ .kind = EVENT_RUNS,
-                                              .reference = reference,
-                                              .runs = { .runs = runs,
-                                                        .count = count,
-                                                        .jobs = &job,
-                                                        .job_count = 1 } });
+    desk_step(desk, (struct scheduler_event){
+                        .kind = EVENT_RUNS,
+                        .reference = reference,
+                        .runs = { .runs = runs, .count = count, .jobs = &job, .job_count = 1 } });
 }
 
 /* First steps: the shards are loaded and hold nothing but these rows. */
@@ -126,8 +124,8 @@ static inline void desk_heartbeat(struct desk *desk, const char *name, const cha
                                   .running = running,
                                   .running_count = count };
 
-    desk_step(desk, (struct scheduler_event){ .kind = EVENT_HEARTBEAT,
-                                              .heartbeat = { .load = &load } });
+    desk_step(desk,
+              (struct scheduler_event){ .kind = EVENT_HEARTBEAT, .heartbeat = { .load = &load } });
 }
 
 /* Answers the step's SCAN with the desk's job, or with nothing. */
@@ -170,8 +168,8 @@ static inline void desk_moved(struct desk *desk, bool applied)
     size_t count = action->move.count;
     struct move_answer *answers = ARENA_ARRAY(desk->arena, struct move_answer, count);
     for (size_t i = 0; i < count; i++)
-        answers[i] = (struct move_answer){ .run_id = action->move.moves[i].run_id,
-                                           .applied = applied };
+        answers[i] =
+            (struct move_answer){ .run_id = action->move.moves[i].run_id, .applied = applied };
     desk_step(desk, (struct scheduler_event){ .kind = EVENT_MOVED,
                                               .reference = action->reference,
                                               .moved = { .moves = answers, .count = count } });
@@ -217,14 +215,13 @@ static inline void desk_dispatched(struct desk *desk, bool sent, const char *inc
                                                .attempt = action->dispatch.runs[i].attempt,
                                                .token = action->dispatch.runs[i].token,
                                                .verdict = verdict };
-    desk_step(desk, (struct scheduler_event){
-                        .kind = EVENT_DISPATCHED,
-                        .reference = action->reference,
-                        .dispatched = { .executor = incarnation ? "e1" : NULL,
-                                        .incarnation = incarnation,
-                                        .sent = sent,
-                                        .answers = answers,
-                                        .count = count } });
+    desk_step(desk, (struct scheduler_event){ .kind = EVENT_DISPATCHED,
+                                              .reference = action->reference,
+                                              .dispatched = { .executor = incarnation ? "e1" : NULL,
+                                                              .incarnation = incarnation,
+                                                              .sent = sent,
+                                                              .answers = answers,
+                                                              .count = count } });
 }
 
 static inline void desk_report(struct desk *desk, struct report report)
@@ -239,9 +236,8 @@ static inline void desk_report(struct desk *desk, struct report report)
 
 static inline void desk_stop(struct desk *desk, int64_t run_id)
 {
-    desk_step(desk, (struct scheduler_event){ .kind = EVENT_STOP,
-                                              .stop = { .run_id = run_id,
-                                                        .cause = CAUSE_STOPPED } });
+    desk_step(desk, (struct scheduler_event){
+                        .kind = EVENT_STOP, .stop = { .run_id = run_id, .cause = CAUSE_STOPPED } });
 }
 
 /* The only MOVE of the step, of one run. */

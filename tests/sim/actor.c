@@ -14,7 +14,7 @@ struct hint {
     struct scheduler_run run;
 };
 
-/* --- hints -------------------------------------------------------------------------------------- */
+/* --- hints ------------------------------------------------------------------------------------ */
 
 static void hint_arrives(struct world *world, void *argument)
 {
@@ -52,7 +52,7 @@ static void hint_all(struct world *world, const struct sim_job *job, const struc
     }
 }
 
-/* --- schedules ---------------------------------------------------------------------------------- */
+/* --- schedules -------------------------------------------------------------------------------- */
 
 static const struct schedule *make_every(struct world *world, struct schedule *schedule)
 {
@@ -127,9 +127,9 @@ static void new_version(struct world *world, struct sim_job *job, int64_t now_ms
         world_fail(world, "simulator: too many versions of a job");
         return;
     }
-    job->versions[job->version_count++] =
-        (struct sim_version){ .schedule = job->row.schedule, .from_ms = now_ms,
-                              .to_ms = INT64_MAX };
+    job->versions[job->version_count++] = (struct sim_version){ .schedule = job->row.schedule,
+                                                                .from_ms = now_ms,
+                                                                .to_ms = INT64_MAX };
 }
 
 static void end_version(struct sim_job *job, int64_t now_ms)
@@ -150,7 +150,7 @@ static int64_t most(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-/* --- acts --------------------------------------------------------------------------------------- */
+/* --- acts ------------------------------------------------------------------------------------- */
 
 static void choose_policies(struct world *world, struct scheduler_job *row)
 {
@@ -426,7 +426,7 @@ static void stop_some_run(struct world *world, const struct sim_job *job)
     }
 }
 
-/* --- when --------------------------------------------------------------------------------------- */
+/* --- when ------------------------------------------------------------------------------------- */
 
 static int64_t api_now(struct world *world)
 {
@@ -438,21 +438,29 @@ static int64_t api_now(struct world *world)
 static void act_on(struct world *world, struct sim_job *job, int64_t now_ms)
 {
     switch (world_between(world, 0, 19)) {
-    case 0: case 1: case 2:
+    case 0:
+    case 1:
+    case 2:
         return edit_job(world, job, now_ms);
-    case 3: case 4: case 5:
+    case 3:
+    case 4:
+    case 5:
         return pause_job(world, job, now_ms);
-    case 6: case 7:
+    case 6:
+    case 7:
         return resume_job(world, job, now_ms);
     case 8:
         return disable_job(world, job, now_ms);
-    case 9: case 10:
+    case 9:
+    case 10:
         return enable_job(world, job, now_ms);
     case 11:
         if (world_chance(world, 200))
             delete_job(world, job, now_ms);
         return;
-    case 12: case 13: case 14:
+    case 12:
+    case 13:
+    case 14:
         return stop_some_run(world, job);
     default:
         return trigger_job(world, job, now_ms);

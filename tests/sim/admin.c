@@ -181,7 +181,7 @@ void admin_take_reports(struct world *world, struct admin *admin, int executor,
     admin_event(world, admin, &event);
 }
 
-/* --- life and death ----------------------------------------------------------------------------- */
+/* --- life and death --------------------------------------------------------------------------- */
 
 void admin_start(struct world *world, void *argument)
 {

@@ -15,7 +15,7 @@ static long long shown(int64_t utc_ms)
     return (long long)(utc_ms - SIM_T0);
 }
 
-/* --- K6: legal transitions ----------------------------------------------------------------------- */
+/* --- K6: legal transitions -------------------------------------------------------------------- */
 
 static int compare_rank(const struct scheduler_run *a, const struct scheduler_run *b)
 {
@@ -29,11 +29,11 @@ static int compare_rank(const struct scheduler_run *a, const struct scheduler_ru
 static void note_state(enum run_state state)
 {
     static const int sites[RUN_STATE_LIMIT] = {
-        [RUN_WAITING] = SITE_state_waiting, [RUN_READY] = SITE_state_ready,
-        [RUN_RUNNING] = SITE_state_running, [RUN_RETRY_WAIT] = SITE_state_retry_wait,
+        [RUN_WAITING] = SITE_state_waiting,   [RUN_READY] = SITE_state_ready,
+        [RUN_RUNNING] = SITE_state_running,   [RUN_RETRY_WAIT] = SITE_state_retry_wait,
         [RUN_SUCCEEDED] = SITE_end_succeeded, [RUN_FAILED] = SITE_end_failed,
         [RUN_TIMED_OUT] = SITE_end_timed_out, [RUN_CANCELLED] = SITE_end_cancelled,
-        [RUN_SKIPPED] = SITE_end_skipped, [RUN_SHED] = SITE_end_shed,
+        [RUN_SKIPPED] = SITE_end_skipped,     [RUN_SHED] = SITE_end_shed,
         [RUN_UNKNOWN] = SITE_end_unknown,
     };
 
@@ -41,7 +41,7 @@ static void note_state(enum run_state state)
         site_hits[sites[state]]++;
 }
 
-static void note_cause(const struct scheduler_run *new, enum cause cause)
+static void note_cause(const struct scheduler_run *next, enum cause cause)
 {
     if (cause == CAUSE_OVERLAP)
         SOMETIMES(cause_overlap);
@@ -55,11 +55,11 @@ static void note_cause(const struct scheduler_run *new, enum cause cause)
         SOMETIMES(cause_deleted);
     if (cause == CAUSE_LOST)
         SOMETIMES(cause_lost);
-    if (cause == CAUSE_LOST && new->state == RUN_FAILED)
+    if (cause == CAUSE_LOST && next->state == RUN_FAILED)
         SOMETIMES(lost_at_last);
-    if (new->attempt > 1 && new->state == RUN_READY)
+    if (next->attempt > 1 && next->state == RUN_READY)
         SOMETIMES(attempt_second);
-    if (new->state == RUN_SUCCEEDED && new->stop_requested)
+    if (next->state == RUN_SUCCEEDED && next->stop_requested)
         SOMETIMES(result_after_stop_succeeded);
 }
 
@@ -68,57 +68,57 @@ static bool counts_active(enum run_state state)
     return state >= RUN_READY && state <= RUN_RETRY_WAIT;
 }
 
-/* --- overlap ------------------------------------------------------------------------------------- */
+/* --- overlap ---------------------------------------------------------------------------------- */
 
 /* A run that becomes active must be allowed beside those that are. */
-static void check_overlap(struct world *world, const struct scheduler_run *new)
+static void check_overlap(struct world *world, const struct scheduler_run *next)
 {
-    const struct sim_job *job = store_job(&world->store, new->job_id);
+    const struct sim_job *job = store_job(&world->store, next->job_id);
     int32_t active = 0;
 
     if (world->faults >> FAULT_db_race & 1)
         return; /* two owners may judge at the same moment; each run stays single */
     for (size_t i = 0; i < world->store.run_count; i++) {
         const struct sim_run *run = world->store.all[i];
-        active += run_live(run) && run->row.job_id == new->job_id && run->row.id != new->id &&
+        active += run_live(run) && run->row.job_id == next->job_id && run->row.id != next->id &&
                   counts_active(run->row.state);
     }
     int32_t limit = job->row.overlap == OVERLAP_PARALLEL ? job->row.overlap_limit : 1;
     if (active >= limit && job->row.version == 1)
         world_fail(world, "overlap: run %lld of job %d becomes active beside %d others",
-                   (long long)new->id, new->job_id, active);
+                   (long long)next->id, next->job_id, active);
 }
 
 /* K4: once the faults are over and forgotten, nothing is lost. */
-static void check_economy(struct world *world, const struct scheduler_run *new, enum cause cause)
+static void check_economy(struct world *world, const struct scheduler_run *next, enum cause cause)
 {
     if (world->quiet && world->now > world->quiet_since + SETTLE_MS && cause == CAUSE_LOST)
-        world_fail(world, "K4: run %lld counts as lost while nothing fails", (long long)new->id);
+        world_fail(world, "K4: run %lld counts as lost while nothing fails", (long long)next->id);
 }
 
 void check_transition(struct world *world, const struct scheduler_run *old,
-                      const struct scheduler_run *new, enum cause cause)
+                      const struct scheduler_run *next, enum cause cause)
 {
-    world_trace(world, run_state_name(new->state), new->id, new->attempt, new->token);
-    note_state(new->state);
-    note_cause(new, cause);
+    world_trace(world, run_state_name(next->state), next->id, next->attempt, next->token);
+    note_state(next->state);
+    note_cause(next, cause);
     if (run_state_terminal(old->state))
-        world_fail(world, "K6: run %lld was %s for good, and became %s", (long long)new->id,
-                   run_state_name(old->state), run_state_name(new->state));
-    else if (!run_edge_legal(old->state, new->state))
-        world_fail(world, "K6: run %lld went from %s to %s", (long long)new->id,
-                   run_state_name(old->state), run_state_name(new->state));
-    else if (compare_rank(old, new) >= 0)
+        world_fail(world, "K6: run %lld was %s for good, and became %s", (long long)next->id,
+                   run_state_name(old->state), run_state_name(next->state));
+    else if (!run_edge_legal(old->state, next->state))
+        world_fail(world, "K6: run %lld went from %s to %s", (long long)next->id,
+                   run_state_name(old->state), run_state_name(next->state));
+    else if (compare_rank(old, next) >= 0)
         world_fail(world, "K6: attempt, token or rank of run %lld did not grow (%s to %s)",
-                   (long long)new->id, run_state_name(old->state), run_state_name(new->state));
-    if (new->state == RUN_RETRY_WAIT && cause == CAUSE_NONE)
-        world_fail(world, "K2: run %lld gets another attempt without a cause", (long long)new->id);
-    if (!counts_active(old->state) && counts_active(new->state))
-        check_overlap(world, new);
-    check_economy(world, new, cause);
+                   (long long)next->id, run_state_name(old->state), run_state_name(next->state));
+    if (next->state == RUN_RETRY_WAIT && cause == CAUSE_NONE)
+        world_fail(world, "K2: run %lld gets another attempt without a cause", (long long)next->id);
+    if (!counts_active(old->state) && counts_active(next->state))
+        check_overlap(world, next);
+    check_economy(world, next, cause);
 }
 
-/* --- K2: every start granted, every fire legal ----------------------------------------------------- */
+/* --- K2: every start granted, every fire legal ------------------------------------------------ */
 
 static int64_t clock_error(const struct world *world)
 {
@@ -134,7 +134,8 @@ static bool fire_legal(const struct schedule *schedule, int64_t fire_at)
     return schedule_next(schedule, fire_at - 1) == fire_at;
 }
 
-/* K9: with nothing failing, a fire is planned before its time, or soon after the edit that made it. */
+/* K9: with nothing failing, a fire is planned before its time, or soon after the edit that made it.
+ */
 static void check_planned_in_time(struct world *world, const struct sim_run *run)
 {
     int64_t late = SIM_T0 + world->now - run->row.fire_at;
@@ -210,7 +211,7 @@ void check_started(struct world *world, const struct executor_node *executor,
         world_fail(world, "K2: run %lld started before its time", (long long)task->run_id);
 }
 
-/* --- K3: no silent miss ----------------------------------------------------------------------------- */
+/* --- K3: no silent miss ----------------------------------------------------------------------- */
 
 /* Rows of the fire. One that was stopped ahead of its time may lie in a gap that came later. */
 static int count_rows(const struct world *world, int32_t job_id, int64_t fire_at, bool *ret_open,
@@ -300,7 +301,7 @@ void check_delays(struct world *world)
     }
 }
 
-/* --- K10: back to rest ------------------------------------------------------------------------------- */
+/* --- K10: back to rest ------------------------------------------------------------------------ */
 
 static uint64_t memory_runs(const struct scheduler_counters *counters)
 {

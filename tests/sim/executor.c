@@ -12,7 +12,7 @@ enum { REPORT_EVERY_MS = 100, REPORT_AGAIN_MS = 1000, BATCH_MAX = 16 };
 /* A message between an admin and an executor; one struct serves all kinds. */
 struct parcel {
     struct admin *admin;
-    uint64_t generation;       /* of the admin that sent, for answers */
+    uint64_t generation; /* of the admin that sent, for answers */
     struct executor_node *executor;
     uint64_t reference;
     char name[EXECUTOR_NAME_MAX], incarnation[INCARNATION_SIZE];
@@ -74,7 +74,7 @@ static void remove_task(struct executor_node *executor, const struct task *gone)
         }
 }
 
-/* --- running ------------------------------------------------------------------------------------ */
+/* --- running ---------------------------------------------------------------------------------- */
 
 struct running {
     struct executor_node *executor;
@@ -149,7 +149,7 @@ static void start_next(struct world *world, struct executor_node *executor)
         start(world, executor, oldest);
 }
 
-/* --- dispatch, questions, stops ------------------------------------------------------------------ */
+/* --- dispatch, questions, stops --------------------------------------------------------------- */
 
 static enum dispatch_verdict take_run(struct world *world, struct executor_node *executor,
                                       const struct dispatch_run *run)
@@ -223,11 +223,13 @@ static void dispatch_arrives(struct world *world, void *argument)
                                           .verdict = take_run(world, executor, run) };
         }
     }
-    world_send(world, &executor->process, &request->admin->process, dispatch_answer_arrives, answer);
+    world_send(world, &executor->process, &request->admin->process, dispatch_answer_arrives,
+               answer);
 }
 
 /* Nobody answered in time, or (sent false) nobody was there. */
-static void give_up(struct world *world, const struct parcel *parcel, enum event_kind kind, bool sent)
+static void give_up(struct world *world, const struct parcel *parcel, enum event_kind kind,
+                    bool sent)
 {
     struct admin *admin = parcel->admin;
     struct scheduler_event event = { .kind = kind, .reference = parcel->reference };
@@ -344,8 +346,8 @@ void executor_send_ask(struct world *world, struct admin *admin, const struct ac
 
     parcel->reference = action->reference;
     memcpy(parcel->incarnation, action->ask.incarnation, strlen(action->ask.incarnation));
-    parcel->asked = arena_copy(world->arena, action->ask.runs,
-                               action->ask.count * sizeof *parcel->asked);
+    parcel->asked =
+        arena_copy(world->arena, action->ask.runs, action->ask.count * sizeof *parcel->asked);
     parcel->count = action->ask.count;
     world_send(world, &admin->process, &executor->process, ask_arrives, parcel);
     world_at(world, world->now + world->request_timeout_ms, &admin->process, ask_timeout, parcel);
@@ -382,7 +384,7 @@ void executor_send_kill(struct world *world, struct admin *admin, const struct a
     world_send(world, &admin->process, &executor->process, kill_arrives, parcel);
 }
 
-/* --- reports ------------------------------------------------------------------------------------ */
+/* --- reports ---------------------------------------------------------------------------------- */
 
 static void ack_arrives(struct world *world, void *argument)
 {
@@ -422,8 +424,8 @@ void executor_send_ack(struct world *world, struct admin *admin, int index, int6
 static void reports_arrive(struct world *world, void *argument)
 {
     const struct parcel *parcel = argument;
-    struct report *reports = arena_copy(world->arena, parcel->reports,
-                                        parcel->count * sizeof *reports);
+    struct report *reports =
+        arena_copy(world->arena, parcel->reports, parcel->count * sizeof *reports);
 
     admin_take_reports(world, parcel->admin, parcel->executor->process.index - 1 - ADMIN_MAX,
                        parcel->incarnation, reports, parcel->count);
@@ -472,7 +474,7 @@ static void report_round(struct world *world, void *argument)
         world_send(world, &executor->process, &admin->process, reports_arrive, parcel);
 }
 
-/* --- heartbeats --------------------------------------------------------------------------------- */
+/* --- heartbeats ------------------------------------------------------------------------------- */
 
 static void heartbeat_arrives(struct world *world, void *argument)
 {
@@ -515,7 +517,7 @@ static void heartbeat_round(struct world *world, void *argument)
              executor);
 }
 
-/* --- life and death ------------------------------------------------------------------------------ */
+/* --- life and death --------------------------------------------------------------------------- */
 
 void executor_start(struct world *world, void *argument)
 {

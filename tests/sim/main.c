@@ -21,7 +21,8 @@ static const char usage[] =
     "       sim --seed SEED [--variant V] [--disable-fault F]... [--verbose]\n"
     "\n"
     "Runs simulated worlds and checks them. The first form runs seeds SEED, SEED+1 … and wants at\n"
-    "least --fires fires in all, every site of sometimes.h reached, and with --check-variants every\n"
+    "least --fires fires in all, every site of sometimes.h reached, and with --check-variants "
+    "every\n"
     "broken variant caught; --twice runs each seed twice and compares the trace hashes.\n"
     "The second form repeats one world; --verbose prints its trace.\n";
 
@@ -101,8 +102,12 @@ static struct verdict run(uint64_t seed, enum variant variant, uint32_t disabled
 
     world = (struct world){ .verbose = verbose };
     world_run(&world, seed, variant, disabled);
-    struct verdict verdict = { .failed = world.failed, .hash = world.hash, .fires = world.fires,
-                               .steps = world.steps, .faults = world.faults, .ended = world.now };
+    struct verdict verdict = { .failed = world.failed,
+                               .hash = world.hash,
+                               .fires = world.fires,
+                               .steps = world.steps,
+                               .faults = world.faults,
+                               .ended = world.now };
     memcpy(verdict.failure, world.failure, sizeof verdict.failure);
     world_done(&world);
     return verdict;

@@ -10,11 +10,11 @@
 
 struct request {
     struct admin *admin;
-    uint64_t generation;       /* of the admin */
-    struct action action;      /* points to copies */
+    uint64_t generation;  /* of the admin */
+    struct action action; /* points to copies */
     struct scheduler_event event;
     int64_t asked_mono;
-    int64_t *epochs;           /* read before; NULL: with the write */
+    int64_t *epochs; /* read before; NULL: with the write */
 };
 
 struct late_write {
@@ -23,10 +23,15 @@ struct late_write {
     bool done;
 };
 
-enum outcome { OUTCOME_OK, OUTCOME_ERROR, OUTCOME_UNKNOWN_APPLIED, OUTCOME_UNKNOWN_NOT_APPLIED,
-               OUTCOME_UNKNOWN_LATE };
+enum outcome {
+    OUTCOME_OK,
+    OUTCOME_ERROR,
+    OUTCOME_UNKNOWN_APPLIED,
+    OUTCOME_UNKNOWN_NOT_APPLIED,
+    OUTCOME_UNKNOWN_LATE
+};
 
-/* --- copies: the scheduler that asked may be gone when it happens ------------------------------- */
+/* --- copies: the scheduler that asked may be gone when it happens ----------------------------- */
 
 static void copy_plan(struct arena *arena, struct action *action)
 {
@@ -34,8 +39,10 @@ static void copy_plan(struct arena *arena, struct action *action)
     struct plan_item *items = arena_copy(arena, action->plan.items, count * sizeof *items);
 
     for (size_t i = 0; i < count; i++) {
-        items[i].runs = arena_copy(arena, items[i].runs, items[i].run_count * sizeof *items[i].runs);
-        items[i].gaps = arena_copy(arena, items[i].gaps, items[i].gap_count * sizeof *items[i].gaps);
+        items[i].runs =
+            arena_copy(arena, items[i].runs, items[i].run_count * sizeof *items[i].runs);
+        items[i].gaps =
+            arena_copy(arena, items[i].gaps, items[i].gap_count * sizeof *items[i].gaps);
     }
     action->plan.items = items;
 }
@@ -67,15 +74,15 @@ static struct request *request_new(struct world *world, struct admin *admin,
     else if (action->kind == ACTION_MOVE)
         copy_moves(world->arena, &request->action);
     else if (action->kind == ACTION_LOAD)
-        request->action.load.ids = arena_copy(world->arena, action->load.ids,
-                                              action->load.id_count * sizeof(int64_t));
+        request->action.load.ids =
+            arena_copy(world->arena, action->load.ids, action->load.id_count * sizeof(int64_t));
     else if (action->kind == ACTION_JOBS)
-        request->action.jobs.ids = arena_copy(world->arena, action->jobs.ids,
-                                              action->jobs.count * sizeof(int32_t));
+        request->action.jobs.ids =
+            arena_copy(world->arena, action->jobs.ids, action->jobs.count * sizeof(int32_t));
     return request;
 }
 
-/* --- what happens at the store ------------------------------------------------------------------ */
+/* --- what happens at the store ---------------------------------------------------------------- */
 
 static int by_fire(const struct scheduler_job *a, const struct scheduler_job *b)
 {
@@ -181,7 +188,7 @@ static void execute(struct world *world, struct request *request)
     world->store.epochs = NULL;
 }
 
-/* --- answers ------------------------------------------------------------------------------------ */
+/* --- answers ---------------------------------------------------------------------------------- */
 
 static void answer_with(struct request *request, enum store_answer answer)
 {
@@ -248,7 +255,7 @@ static void answer_jobs(struct world *world, const struct request *request)
     }
 }
 
-/* --- writes that come late ---------------------------------------------------------------------- */
+/* --- writes that come late -------------------------------------------------------------------- */
 
 static void late_write_now(struct world *world, void *argument)
 {
@@ -286,7 +293,7 @@ static void postpone(struct world *world, struct request *request)
     world_at(world, world->now + world_between(world, 10, 2000), NULL, late_write_now, write);
 }
 
-/* --- a request's way ---------------------------------------------------------------------------- */
+/* --- a request's way -------------------------------------------------------------------------- */
 
 static bool is_write(const struct request *request)
 {
@@ -315,8 +322,8 @@ static void advance_later(struct world *world, void *argument)
 {
     struct request *request = argument;
     size_t count = request->action.plan.count;
-    struct plan_answer *answers = arena_copy(world->arena, request->event.planned.items,
-                                             count * sizeof *answers);
+    struct plan_answer *answers =
+        arena_copy(world->arena, request->event.planned.items, count * sizeof *answers);
 
     for (size_t i = 0; i < count && world->store.process.up; i++)
         store_advance(world, &request->action.plan.items[i], &answers[i]);

@@ -28,58 +28,58 @@
 enum { ADMIN_MAX = 3, EXECUTOR_MAX = 4, JOB_MAX = 24, VERSION_MAX = 64, SLOT_MAX = 8 };
 
 enum {
-    SAFETY_MS = 60000,    /* faults happen */
-    LIVELY_MS = 30000,    /* then none, jobs go on firing */
-    SETTLE_MS = 20000,    /* of these: until nothing of the faults is felt (K4 counts from here) */
-    FINISH_MS = 120000,   /* jobs disabled: all must end in this time (K10) */
+    SAFETY_MS = 60000,  /* faults happen */
+    LIVELY_MS = 30000,  /* then none, jobs go on firing */
+    SETTLE_MS = 20000,  /* of these: until nothing of the faults is felt (K4 counts from here) */
+    FINISH_MS = 120000, /* jobs disabled: all must end in this time (K10) */
 };
 
 /* A name, chance per 1000 of being in a seed, and what it does. */
-#define FAULT_CLASSES(X) \
-    X(drop, "messages are lost") \
-    X(duplicate, "messages arrive twice") \
-    X(delay, "messages are late and overtake each other") \
-    X(one_way, "a link is deaf in one direction for a while") \
-    X(admin_crash, "an admin dies and comes back as another incarnation") \
-    X(action_crash, "an admin dies between two actions of a step") \
-    X(admin_pause, "an admin stands still (SIGSTOP)") \
-    X(executor_crash, "an executor dies with what it runs; its spool survives") \
-    X(executor_pause, "an executor stands still") \
-    X(db_crash, "the database is away for a while") \
-    X(db_slow, "the database answers late") \
-    X(db_unknown, "whether a write was applied is not told; it may be applied later") \
-    X(db_error, "requests fail without being applied") \
-    X(db_race, "a write reads the epochs a while before it changes rows") \
-    X(skew, "clocks of the nodes are wrong by seconds") \
-    X(clock_jump, "the wall clock of an admin jumps") \
-    X(api_skew, "edits are made by a clock that is wrong") \
-    X(hint_loss, "what the API tells the admins is lost") \
-    X(poison, "job rows that cannot be used") \
+#define FAULT_CLASSES(X)                                                                           \
+    X(drop, "messages are lost")                                                                   \
+    X(duplicate, "messages arrive twice")                                                          \
+    X(delay, "messages are late and overtake each other")                                          \
+    X(one_way, "a link is deaf in one direction for a while")                                      \
+    X(admin_crash, "an admin dies and comes back as another incarnation")                          \
+    X(action_crash, "an admin dies between two actions of a step")                                 \
+    X(admin_pause, "an admin stands still (SIGSTOP)")                                              \
+    X(executor_crash, "an executor dies with what it runs; its spool survives")                    \
+    X(executor_pause, "an executor stands still")                                                  \
+    X(db_crash, "the database is away for a while")                                                \
+    X(db_slow, "the database answers late")                                                        \
+    X(db_unknown, "whether a write was applied is not told; it may be applied later")              \
+    X(db_error, "requests fail without being applied")                                             \
+    X(db_race, "a write reads the epochs a while before it changes rows")                          \
+    X(skew, "clocks of the nodes are wrong by seconds")                                            \
+    X(clock_jump, "the wall clock of an admin jumps")                                              \
+    X(api_skew, "edits are made by a clock that is wrong")                                         \
+    X(hint_loss, "what the API tells the admins is lost")                                          \
+    X(poison, "job rows that cannot be used")                                                      \
     X(drain, "executors refuse work for a while")
 
 enum fault {
 #define X(name, text) FAULT_##name,
     FAULT_CLASSES(X)
 #undef X
-    FAULT_COUNT
+        FAULT_COUNT
 };
 extern const char *const fault_names[FAULT_COUNT];
 extern const char *const fault_texts[FAULT_COUNT];
 
 /* Deliberately broken worlds: each must be caught. */
-#define VARIANTS(X) \
-    X(none, "the real thing") \
-    X(no_unique_key, "a fire may have two rows") \
-    X(no_compare, "a change does not look at what it changes") \
-    X(two_transactions, "runs are inserted first, the job is advanced later") \
-    X(no_reaper, "lost executors are never noticed") \
+#define VARIANTS(X)                                                                                \
+    X(none, "the real thing")                                                                      \
+    X(no_unique_key, "a fire may have two rows")                                                   \
+    X(no_compare, "a change does not look at what it changes")                                     \
+    X(two_transactions, "runs are inserted first, the job is advanced later")                      \
+    X(no_reaper, "lost executors are never noticed")                                               \
     X(short_lease, "an executor counts as lost sooner than it can be heard")
 
 enum variant {
 #define X(name, text) VARIANT_##name,
     VARIANTS(X)
 #undef X
-    VARIANT_COUNT
+        VARIANT_COUNT
 };
 extern const char *const variant_names[VARIANT_COUNT];
 extern const char *const variant_texts[VARIANT_COUNT];
@@ -89,43 +89,43 @@ typedef void (*happening)(struct world *world, void *argument);
 
 /* What can die, stand still and be reached: an admin, an executor, the database. */
 struct process {
-    int index;                 /* in the world: for links and the trace */
+    int index; /* in the world: for links and the trace */
     bool up;
-    uint64_t generation;       /* counts starts */
+    uint64_t generation; /* counts starts */
     int64_t paused_until;
     int64_t mono_offset;
-    int64_t skew;              /* of its idea of the database's clock */
+    int64_t skew; /* of its idea of the database's clock */
 };
 
 /* --- store ------------------------------------------------------------------------------------ */
 
-struct sim_version {           /* of a job's schedule: fires in (from, to] are its */
+struct sim_version { /* of a job's schedule: fires in (from, to] are its */
     const struct schedule *schedule;
     int64_t from_ms, to_ms;
 };
 
 struct sim_job {
-    struct scheduler_job row;  /* schedule NULL: poison */
+    struct scheduler_job row; /* schedule NULL: poison */
     bool deleted;
     struct sim_version versions[VERSION_MAX];
     size_t version_count;
-    int64_t duration_ms;       /* of its task, at most */
+    int64_t duration_ms; /* of its task, at most */
     int32_t fail_permille, timeout_permille;
 };
 
-struct sim_grant {             /* one DISPATCHED */
+struct sim_grant { /* one DISPATCHED */
     int32_t attempt, token;
     bool started;
 };
 
 struct sim_run {
     struct scheduler_run row;
-    bool deleted;              /* by an edit, while PLANNED */
-    int64_t inserted_at;       /* true time */
+    bool deleted;        /* by an edit, while PLANNED */
+    int64_t inserted_at; /* true time */
     int32_t starts;
     struct sim_grant grants[32];
     size_t grant_count;
-    bool lost_late;            /* lost in a time without faults */
+    bool lost_late; /* lost in a time without faults */
 };
 
 struct sim_gap {
@@ -137,8 +137,8 @@ struct store {
     struct process process;
     struct sim_job jobs[JOB_MAX];
     size_t job_count;
-    struct map runs;           /* by id: struct sim_run */
-    struct map keys;           /* job and fire: struct sim_run */
+    struct map runs; /* by id: struct sim_run */
+    struct map keys; /* job and fire: struct sim_run */
     struct sim_run **all;
     size_t run_count, run_capacity;
     struct sim_gap *gaps;
@@ -146,27 +146,27 @@ struct store {
     struct lease_row leases[SHARD_COUNT];
     int64_t peers_until[ADMIN_MAX];
     int64_t next_run_id;
-    struct late_write *late;   /* answered UNKNOWN, not yet applied */
-    const int64_t *epochs;     /* as the write in hand has read them; NULL: as they are */
+    struct late_write *late; /* answered UNKNOWN, not yet applied */
+    const int64_t *epochs;   /* as the write in hand has read them; NULL: as they are */
 };
 
-/* --- admins and executors ----------------------------------------------------------------------- */
+/* --- admins and executors --------------------------------------------------------------------- */
 
 struct admin {
     struct process process;
     char name[EXECUTOR_NAME_MAX], incarnation[INCARNATION_SIZE];
     struct scheduler *scheduler;
-    struct arena *arena;       /* of the step in hand */
-    uint64_t timer;            /* counts: only the last one told rings */
+    struct arena *arena; /* of the step in hand */
+    uint64_t timer;      /* counts: only the last one told rings */
     int64_t rings, rings_second;
-    struct map requests;       /* reference: struct request, not answered */
-    struct map acks;           /* handle: struct handed_report */
+    struct map requests; /* reference: struct request, not answered */
+    struct map acks;     /* handle: struct handed_report */
     uint64_t next_ack;
-    int64_t jump;              /* of the wall clock */
-    uint64_t owned;            /* shards, as last told */
+    int64_t jump;   /* of the wall clock */
+    uint64_t owned; /* shards, as last told */
 };
 
-struct task {                  /* what an executor has of a run */
+struct task { /* what an executor has of a run */
     struct task *next;
     int64_t run_id;
     int32_t job_id, attempt, token;
@@ -184,9 +184,9 @@ struct executor_node {
     char name[EXECUTOR_NAME_MAX], incarnation[INCARNATION_SIZE];
     int32_t slots, places;
     bool draining;
-    struct task *tasks;        /* TASK_DONE ones are the spool: they survive */
-    struct map seen, refused;  /* of this incarnation */
-    int target;                /* admin that reports go to */
+    struct task *tasks;       /* TASK_DONE ones are the spool: they survive */
+    struct map seen, refused; /* of this incarnation */
+    int target;               /* admin that reports go to */
     int64_t started_at;
 };
 
@@ -195,14 +195,14 @@ struct executor_node {
 struct world {
     uint64_t seed, random;
     enum variant variant;
-    uint32_t faults;           /* classes of this seed */
+    uint32_t faults; /* classes of this seed */
     int32_t rates[FAULT_COUNT];
-    bool quiet;                /* liveness phase */
+    bool quiet; /* liveness phase */
     bool verbose;
-    int64_t now;               /* true time, ms */
+    int64_t now; /* true time, ms */
     uint64_t sequence, hash;
     struct heap queue;
-    struct arena *arena;       /* everything that lives as long as the world */
+    struct arena *arena; /* everything that lives as long as the world */
     struct scheduler_settings settings;
     int64_t heartbeat_ms, request_timeout_ms;
     struct store store;
@@ -222,9 +222,9 @@ int64_t world_between(struct world *world, int64_t least, int64_t most);
 bool world_chance(struct world *world, int32_t permille);
 bool world_fault(struct world *world, enum fault fault); /* one of its class happens now */
 void world_trace(struct world *world, const char *what, int64_t a, int64_t b, int64_t c);
-void world_fail(struct world *world, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-/* Happens to the world (process NULL), or to this life of a process; waits while it stands still. */
+void world_fail(struct world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Happens to the world (process NULL), or to this life of a process; waits while it stands still.
+ */
 void world_at(struct world *world, int64_t at, struct process *process, happening happen,
               void *argument);
 /* A message: lost, doubled or late as the faults have it; lost when the far process is down. */
@@ -285,11 +285,11 @@ void actor_disable_all(struct world *world);
 
 /* check.c */
 void check_transition(struct world *world, const struct scheduler_run *old,
-                      const struct scheduler_run *new, enum cause cause);
+                      const struct scheduler_run *next, enum cause cause);
 void check_inserted(struct world *world, const struct sim_run *run);
 void check_started(struct world *world, const struct executor_node *executor,
                    const struct task *task);
-bool check_idle(const struct world *world);   /* nothing left to be done */
+bool check_idle(const struct world *world); /* nothing left to be done */
 void check_delays(struct world *world);
 void check_end(struct world *world);
 

@@ -82,7 +82,7 @@ void store_gap(struct world *world, int32_t job_id, const struct plan_gap *gap)
         SOMETIMES(gap_paused);
 }
 
-/* --- plan -------------------------------------------------------------------------------------- */
+/* --- plan ------------------------------------------------------------------------------------- */
 
 static bool epoch_holds(const struct world *world, int32_t shard, int64_t epoch)
 {
@@ -167,7 +167,7 @@ void store_plan(struct world *world, const struct plan_item *item, struct plan_a
         insert_item(world, item, answer);
 }
 
-/* --- move -------------------------------------------------------------------------------------- */
+/* --- move ------------------------------------------------------------------------------------- */
 
 static bool move_holds(struct world *world, const struct move *move, const struct sim_run *run)
 {
@@ -200,8 +200,8 @@ static void grant(struct world *world, struct sim_run *run)
         world_fail(world, "K2: run %lld was dispatched again and again", (long long)run->row.id);
         return;
     }
-    run->grants[run->grant_count++] = (struct sim_grant){ .attempt = run->row.attempt,
-                                                          .token = run->row.token };
+    run->grants[run->grant_count++] =
+        (struct sim_grant){ .attempt = run->row.attempt, .token = run->row.token };
 }
 
 static void set_next_fire(struct world *world, const struct move *move)
@@ -248,7 +248,7 @@ bool store_move(struct world *world, const struct move *move)
     return true;
 }
 
-/* --- leases ------------------------------------------------------------------------------------ */
+/* --- leases ----------------------------------------------------------------------------------- */
 
 static struct lease_peers count_peers(const struct world *world, int index)
 {

@@ -100,12 +100,12 @@ void incarnation_make(struct world *world, char incarnation[INCARNATION_SIZE])
              (unsigned long long)world_random(world), (unsigned long long)world_random(world));
 }
 
-/* --- what happens when ------------------------------------------------------------------------- */
+/* --- what happens when ------------------------------------------------------------------------ */
 
 struct occurrence {
     struct heap_node node;
     struct process *process;
-    uint64_t generation;       /* 0: whichever life it finds */
+    uint64_t generation; /* 0: whichever life it finds */
     happening happen;
     void *argument;
 };
@@ -115,10 +115,9 @@ static void occur_at(struct world *world, int64_t at, struct process *process, u
 {
     struct occurrence *occurrence = ARENA_NEW(world->arena, struct occurrence);
 
-    *occurrence = (struct occurrence){ .process = process,
-                                       .generation = generation,
-                                       .happen = happen,
-                                       .argument = argument };
+    *occurrence = (struct occurrence){
+        .process = process, .generation = generation, .happen = happen, .argument = argument
+    };
     heap_add(&world->queue, &occurrence->node, at < world->now ? world->now : at,
              ++world->sequence);
 }
@@ -184,7 +183,7 @@ static bool world_next(struct world *world, int64_t end)
     return true;
 }
 
-/* --- faults of processes and links ------------------------------------------------------------- */
+/* --- faults of processes and links ------------------------------------------------------------ */
 
 static void db_back(struct world *world, void *argument)
 {
@@ -209,7 +208,8 @@ static void disturb_links(struct world *world)
 
     if (!world_fault(world, FAULT_one_way))
         return;
-    int from = (int)world_between(world, 1, count - 1), to = (int)world_between(world, 1, count - 1);
+    int from = (int)world_between(world, 1, count - 1),
+        to = (int)world_between(world, 1, count - 1);
     world->deaf_until[from][to] = world->now + world_between(world, 500, 12000);
 }
 
@@ -261,18 +261,18 @@ static void disturb(struct world *world, void *argument)
     world_at(world, world->now + world_between(world, 200, 800), NULL, disturb, NULL);
 }
 
-/* --- a world ----------------------------------------------------------------------------------- */
+/* --- a world ---------------------------------------------------------------------------------- */
 
 static void choose_faults(struct world *world, uint32_t disabled)
 {
     static const int32_t most[FAULT_COUNT] = {
-        [FAULT_drop] = 300, [FAULT_duplicate] = 300, [FAULT_delay] = 200, [FAULT_one_way] = 100,
-        [FAULT_admin_crash] = 40, [FAULT_action_crash] = 20, [FAULT_admin_pause] = 40,
-        [FAULT_executor_crash] = 60, [FAULT_executor_pause] = 50, [FAULT_db_crash] = 30,
-        [FAULT_db_slow] = 200, [FAULT_db_unknown] = 200, [FAULT_db_error] = 200,
-        [FAULT_db_race] = 300,
-        [FAULT_skew] = 1000, [FAULT_clock_jump] = 40, [FAULT_api_skew] = 500,
-        [FAULT_hint_loss] = 700, [FAULT_poison] = 1000, [FAULT_drain] = 60,
+        [FAULT_drop] = 300,       [FAULT_duplicate] = 300,     [FAULT_delay] = 200,
+        [FAULT_one_way] = 100,    [FAULT_admin_crash] = 40,    [FAULT_action_crash] = 20,
+        [FAULT_admin_pause] = 40, [FAULT_executor_crash] = 60, [FAULT_executor_pause] = 50,
+        [FAULT_db_crash] = 30,    [FAULT_db_slow] = 200,       [FAULT_db_unknown] = 200,
+        [FAULT_db_error] = 200,   [FAULT_db_race] = 300,       [FAULT_skew] = 1000,
+        [FAULT_clock_jump] = 40,  [FAULT_api_skew] = 500,      [FAULT_hint_loss] = 700,
+        [FAULT_poison] = 1000,    [FAULT_drain] = 60,
     };
     int count = 0;
 
@@ -391,8 +391,12 @@ void world_run(struct world *world, uint64_t seed, enum variant variant, uint32_
 {
     bool verbose = world->verbose;
 
-    *world = (struct world){ .seed = seed, .random = seed, .variant = variant, .verbose = verbose,
-                             .hash = 0xcbf29ce484222325ULL, .arena = arena_new() };
+    *world = (struct world){ .seed = seed,
+                             .random = seed,
+                             .variant = variant,
+                             .verbose = verbose,
+                             .hash = 0xcbf29ce484222325ULL,
+                             .arena = arena_new() };
     choose_faults(world, disabled);
     world->admin_count = (int)world_between(world, 1, ADMIN_MAX);
     world->executor_count = (int)world_between(world, 1, EXECUTOR_MAX);
