@@ -107,7 +107,7 @@ static struct figures figures_of(int64_t runs, int64_t began_ms, double began_cp
     };
 }
 
-/* --- through db.h ------------------------------------------------------------------------------ */
+/* --- through db.h ----------------------------------------------------------------------------- */
 
 static int many(struct db_tx *tx, const char *sql, const struct db_value *values, size_t count,
                 int size, struct error *err)
@@ -203,7 +203,7 @@ static struct figures measure_store(struct bench *bench, int size, int lanes)
     return figures_of(bench->runs, began_ms, began_cpu_us);
 }
 
-/* --- bare sqlite3 ------------------------------------------------------------------------------ */
+/* --- bare sqlite3 ----------------------------------------------------------------------------- */
 
 static void raw_exec(sqlite3 *handle, const char *sql)
 {
@@ -280,7 +280,7 @@ static sqlite3 *raw_open(const char *path)
     return handle;
 }
 
-/* --- main -------------------------------------------------------------------------------------- */
+/* --- main ------------------------------------------------------------------------------------- */
 
 /* Batch sizes, and how many batches are under way at once. */
 static const struct {

@@ -448,7 +448,8 @@ static enum db_fault result_read(struct mysql_session *session, MYSQL_STMT *stat
         return statement_fault(session, statement, err);
     MYSQL_RES *metadata = mysql_stmt_result_metadata(statement);
     for (size_t i = 0; metadata && i < count; i++)
-        column_bind(scratch, &binds[i], &columns[i], mysql_fetch_field_direct(metadata, (unsigned)i));
+        column_bind(scratch, &binds[i], &columns[i],
+                    mysql_fetch_field_direct(metadata, (unsigned)i));
     enum db_fault fault = !metadata || mysql_stmt_bind_result(statement, binds)
                               ? statement_fault(session, statement, err)
                               : rows_fetch(session, statement, result, columns, err);

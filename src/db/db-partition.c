@@ -69,7 +69,8 @@ static int postgres_add(struct db_tx *tx, struct arena *arena, const char *table
         return -1;
     return script(tx,
                   arena_printf(arena,
-                               "ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM (%lld) TO (%lld)",
+                               "ALTER TABLE %s ATTACH PARTITION %s "
+                               "FOR VALUES FROM (%lld) TO (%lld)",
                                table, name, (long long)day, (long long)day + 1),
                   err);
 }

@@ -17,7 +17,8 @@
  *  db.c         open, close, submit, delivery          db-tx.c       what fn may call
  *  db-lane.c    queues and worker threads              db-result.c   rows
  *  db-group.c   one commit for many, retries           db-statement.c  cache, `?` to `$n`
- *  db-url.c     settings out of the url                db-migrate.c  schema
+ *  db-url.c     what a url says                        db-problem.c  one wording for all three
+ *  db-migrate.c, db-schema.c, db-partition.c  tables   db-sqlite*.c, db-postgres*.c, db-mysql*.c
  */
 
 /* What became of a statement, or of a whole transaction. */
@@ -98,9 +99,9 @@ struct db_driver {
     enum db_fault (*savepoint_release)(struct db_session *session, struct error *err);
     enum db_fault (*savepoint_rollback)(struct db_session *session, struct error *err);
 
-    enum db_fault (*exec)(struct db_session *session, const char *sql, const struct db_value *values,
-                          size_t value_count, size_t row_count, bool each_one, int64_t *ret_rows,
-                          struct error *err);
+    enum db_fault (*exec)(struct db_session *session, const char *sql,
+                          const struct db_value *values, size_t value_count, size_t row_count,
+                          bool each_one, int64_t *ret_rows, struct error *err);
     enum db_fault (*insert_new)(struct db_session *session, const char *table, const char *columns,
                                 const struct db_value *values, size_t value_count,
                                 size_t row_count, bool *ret_inserted, struct error *err);

@@ -84,7 +84,7 @@ void sqlite_mark_write(struct sqlite_store *store)
     (void)written;
 }
 
-/* --- the pages --------------------------------------------------------------------------------- */
+/* --- the pages -------------------------------------------------------------------------------- */
 
 /* Disk time that nobody else wants; where the call is refused the check is merely less polite. */
 static void io_idle(void)
@@ -140,7 +140,8 @@ static void table_check(struct sqlite_file *file, sqlite3 *handle, const char *t
 /* The next table by name after this one; NULL at the end. Free with sqlite3_free. */
 static char *table_after(struct sqlite_file *file, sqlite3 *handle, const char *name)
 {
-    static const char sql[] = "SELECT MIN(name) FROM sqlite_schema WHERE type = 'table' AND name > ?";
+    static const char sql[] =
+        "SELECT MIN(name) FROM sqlite_schema WHERE type = 'table' AND name > ?";
     sqlite3_stmt *statement = NULL;
     char *next = NULL;
     int code = sqlite3_prepare_v2(handle, sql, -1, &statement, NULL);

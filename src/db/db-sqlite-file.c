@@ -105,8 +105,7 @@ static int handle_configure(sqlite3 *handle, const struct sqlite_file *file, boo
         return pragma(handle, "PRAGMA query_only=ON; PRAGMA cache_size=-2000", err);
     if (pragma(handle, "PRAGMA journal_mode=WAL; PRAGMA cache_size=-8000", err) < 0)
         return -1;
-    /* run logs may lose their last second in a power cut, nothing else may */
-    if (pragma(handle, file->log_store ? "PRAGMA synchronous=NORMAL" : "PRAGMA synchronous=FULL",
+    if (pragma(handle, file->relaxed ? "PRAGMA synchronous=NORMAL" : "PRAGMA synchronous=FULL",
                err) < 0)
         return -1;
     return pragma(handle, "PRAGMA wal_autocheckpoint=0; PRAGMA journal_size_limit=134217728", err);
@@ -219,10 +218,10 @@ void sqlite_checkpoint_finish(struct sqlite_session *session)
 
 /* --- the store -------------------------------------------------------------------------------- */
 
-static int file_init(struct sqlite_file *file, char *path, bool log_store, struct error *err)
+static int file_init(struct sqlite_file *file, char *path, bool relaxed, struct error *err)
 {
     file->path = path;
-    file->log_store = log_store;
+    file->relaxed = relaxed;
     pthread_mutex_init(&file->lock, NULL);
     pthread_cond_init(&file->wake, NULL);
     if (db_thread_start(&file->thread, "checkpoint", checkpoint_main, file, err) < 0)
@@ -254,7 +253,7 @@ int sqlite_store_open(struct db *db, struct error *err)
     store->lock_fd = -1;
     if (lock_take(store, db->url.path, err) < 0)
         return -1;
-    if (file_init(&store->main, memory_strdup(db->url.path), false, err) < 0)
+    if (file_init(&store->main, memory_strdup(db->url.path), db->durability_relaxed, err) < 0)
         return -1;
     return file_init(&store->log, log_path(db->url.path), true, err);
 }

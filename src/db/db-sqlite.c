@@ -139,6 +139,8 @@ static int writer_prepare(struct sqlite_session *session, struct sqlite_store *s
 {
     if (sqlite_mark_check(session->handle, store, err) < 0)
         return -1;
+    if (store->main.relaxed) /* the mark would lead after a power cut */
+        return 0;
     if (sqlite3_prepare_v3(session->handle, "UPDATE commit_mark SET commits = commits + 1", -1,
                            SQLITE_PREPARE_PERSISTENT, &session->mark, NULL) == SQLITE_OK)
         return 0;
@@ -204,7 +206,7 @@ static enum db_fault session_rollback(struct db_session *base, struct error *err
     return control(base, CONTROL_ROLLBACK, err);
 }
 
-/* What COMMIT could not do is not done: an open transaction is taken back, so nothing is unknown. */
+/* What COMMIT could not do is not done: the transaction is taken back, so nothing is unknown. */
 static enum db_fault session_commit(struct db_session *base, struct error *err)
 {
     struct sqlite_session *session = sqlite_of(base);

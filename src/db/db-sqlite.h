@@ -17,7 +17,7 @@ struct sqlite_session {
 /* One of the two files of a store: the database, or the run logs. */
 struct sqlite_file {
     char *path;
-    bool log_store;
+    bool relaxed; /* may lose its last second in a power cut: run logs, or all by the settings */
     /* the checkpointer's part, see db-sqlite-file.c */
     pthread_t thread;
     pthread_mutex_t lock;

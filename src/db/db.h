@@ -30,9 +30,9 @@ enum db_backend { DB_SQLITE, DB_POSTGRES, DB_MYSQL };
 enum db_outcome {
     DB_OK,          /* committed and durable */
     DB_FAILED,      /* fn returned -1, or a statement broke a rule: rolled back, err says why */
-    DB_CONFLICT,    /* a unique key, or a change that touched another number of rows than expected */
+    DB_CONFLICT,    /* a unique key, or a change that touched an unexpected number of rows */
     DB_NOT_APPLIED, /* the database was out of reach or refused; certainly nothing was stored */
-    DB_UNKNOWN,     /* COMMIT was sent, its answer is lost: read the unique key, never retry blindly */
+    DB_UNKNOWN,     /* COMMIT was sent, its answer is lost: read the unique key, never retry */
 };
 
 /* Pools are separate connections and threads, so that none holds up another. */
@@ -48,8 +48,8 @@ struct db_settings {
     const char *url;
     const char *password;      /* NULL: none; never logged */
     int connections[DB_POOL_COUNT]; /* 0: the backend's default; SQLite always has one writer */
-    bool durability_relaxed;   /* else open fails unless a commit survives a power cut */
-    int group_max;             /* transactions joined in one commit; 0: default 512 */
+    bool durability_relaxed;   /* else no session unless a commit survives a power cut */
+    int group_max;             /* pieces of work in one commit; 0: 512 on SQLite, else 64 */
     int connect_timeout_ms;    /* 0: 5000 */
     int retry_timeout_ms;      /* how long work waits for a lost database; 0: 10000 */
 };
@@ -67,8 +67,10 @@ struct db_settings {
  */
 int db_open(const struct db_settings *settings, struct event_base *base, struct db **ret_db,
             struct error *err);
-/* Finishes what runs; what waits ends with DB_NOT_APPLIED. Every done has run when it returns, on
- * the calling thread, which is the loop's. */
+/*
+ * Finishes what runs; what waits ends with DB_NOT_APPLIED. Every done has run when it returns, on
+ * the calling thread, which is the loop's.
+ */
 void db_close(struct db **db);
 enum db_backend db_backend(const struct db *db);
 /* 0 when a session of each pool stands; -1 with what it waits for. Any thread. */
@@ -106,7 +108,7 @@ struct db_statistics {
 };
 void db_statistics(struct db *db, enum db_pool pool, struct db_statistics *ret);
 
-/* --- inside fn ------------------------------------------------------------------------------ */
+/* --- inside fn -------------------------------------------------------------------------------- */
 
 enum db_type { DB_NULL, DB_INT, DB_TEXT, DB_BLOB };
 
@@ -121,8 +123,9 @@ struct db_value {
 #define DB_N() ((struct db_value){ .type = DB_NULL })
 static inline struct db_value DB_T(const char *text)
 {
-    return text ? (struct db_value){ .type = DB_TEXT, .bytes = text, .size = __builtin_strlen(text) }
-                : (struct db_value){ .type = DB_NULL };
+    if (!text)
+        return (struct db_value){ .type = DB_NULL };
+    return (struct db_value){ .type = DB_TEXT, .bytes = text, .size = __builtin_strlen(text) };
 }
 static inline struct db_value DB_B(const void *bytes, size_t size)
 {

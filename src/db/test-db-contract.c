@@ -332,7 +332,9 @@ static void test_values(void **state)
     struct round_trip rows[] = {
         { .number = DB_N(), .note = DB_N(), .data = DB_N() },
         { .number = DB_I(0), .note = DB_T(""), .data = DB_B("", 0) },
-        { .number = DB_I(INT64_MAX), .note = DB_T("值 🔔 \xf4\x8f\xbf\xbf"), .data = DB_B("\0\xff\0", 3) },
+        { .number = DB_I(INT64_MAX),
+          .note = DB_T("值 🔔 \xf4\x8f\xbf\xbf"),
+          .data = DB_B("\0\xff\0", 3) },
         { .number = DB_I(INT64_MIN), .note = DB_T("'\"\\ ? $1 %s\n"), .data = DB_B("\\x00'", 5) },
         { .number = DB_I(-1), .note = DB_T(" trailing "), .data = DB_B(large, 3 << 20) },
     };

@@ -9,8 +9,8 @@
 
 /*
  * SQLite on a disk that fails: a child process opens a store, stores five rows one by one and tells
- * which were acknowledged; the nth write or fsync of it goes wrong. For every n, the next start must
- * find the file whole and every acknowledged row in it.
+ * which were acknowledged; the nth write or fsync of it goes wrong. For every n, the next start
+ * must find the file whole and every acknowledged row in it.
  */
 
 enum { ROWS = 5 };
@@ -18,7 +18,7 @@ enum { EXIT_NOT_REACHED = 0, EXIT_OPEN_REFUSED = 5, EXIT_WENT_ON = 10 };
 
 enum kind { FAIL_WRITE, FAIL_FSYNC, FAIL_FULL, FAIL_KILL };
 
-/* --- the child --------------------------------------------------------------------------------- */
+/* --- the child -------------------------------------------------------------------------------- */
 
 static sqlite3_vfs failing_vfs;
 static sqlite3_vfs *real_vfs;
@@ -113,7 +113,7 @@ static int child_main(const char *kind, const char *point, const char *url)
     return atomic_load(&points) >= fail_point ? EXIT_WENT_ON : EXIT_NOT_REACHED;
 }
 
-/* --- the parent -------------------------------------------------------------------------------- */
+/* --- the parent ------------------------------------------------------------------------------- */
 
 struct outlived {
     char acknowledged[ROWS + 1];

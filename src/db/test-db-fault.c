@@ -19,7 +19,7 @@ static int insert_fn(struct db_tx *tx, void *ctx, struct error *err)
                    DB_T(name));
 }
 
-/* --- a database behind the proxy --------------------------------------------------------------- */
+/* --- a database behind the proxy -------------------------------------------------------------- */
 
 struct far {
     struct test_db t;
@@ -179,7 +179,7 @@ static void test_server_stays_away(void **state)
     proxy_start(&far->proxy); /* for the teardown */
 }
 
-/* --- TLS --------------------------------------------------------------------------------------- */
+/* --- TLS -------------------------------------------------------------------------------------- */
 
 /* What becomes of an INSERT with these options behind the url. */
 static enum db_outcome insert_with(struct test_db *t, const char *options, struct error *err)
@@ -226,7 +226,7 @@ static void test_tls_is_not_optional(void **state)
     assert_int_equal(insert_with(&far->t, "", &err), DB_OK); /* it is not for anything else */
 }
 
-/* --- without the proxy ------------------------------------------------------------------------- */
+/* --- without the proxy ------------------------------------------------------------------------ */
 
 struct crossing {
     struct outcome *result;
@@ -273,7 +273,7 @@ static void test_deadlock_is_run_again(void **state)
     pthread_barrier_destroy(&met);
 }
 
-/* --- storms ------------------------------------------------------------------------------------ */
+/* --- storms ----------------------------------------------------------------------------------- */
 
 static int hot_fn(struct db_tx *tx, void *ctx, struct error *err)
 {
@@ -296,7 +296,8 @@ static void test_deadlock_storm(void **state)
 
     for (int i = 0; i < ROWS; i++) {
         char sql[100];
-        snprintf(sql, sizeof sql, "INSERT INTO thing (id, name, number) VALUES (%d, 'n%d', 0)", i, i);
+        snprintf(sql, sizeof sql, "INSERT INTO thing (id, name, number) VALUES (%d, 'n%d', 0)", i,
+                 i);
         assert_run(t->db, statement_fn, sql, DB_OK);
     }
     for (int i = 0; i < COUNT; i++) {

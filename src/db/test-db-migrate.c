@@ -64,7 +64,8 @@ static void test_forward_and_twice(void **state)
     struct test_db *t = *state;
 
     migrate_ok(t->db, migrations, 2, 2);
-    assert_run(t->db, statement_fn, TEXT("INSERT INTO job (name, \"key\") VALUES ('a', 'b')"), DB_OK);
+    assert_run(t->db, statement_fn, TEXT("INSERT INTO job (name, \"key\") VALUES ('a', 'b')"),
+               DB_OK);
     migrate_ok(t->db, migrations, COUNT, 2);
     migrate_ok(t->db, migrations, COUNT, 0);
     assert_int_equal(number_of(t->db, "SELECT COUNT(*) FROM job WHERE note = ''"), 1);
@@ -115,7 +116,7 @@ static void test_failing_migration_leaves_nothing(void **state)
     migrate_ok(t->db, list, 2, 1);
 }
 
-/* MySQL commits at each CREATE: a start after a crash goes on with the statement that is missing. */
+/* MySQL commits at each CREATE: a start after a crash goes on with the missing statement. */
 static void test_goes_on_after_a_crash(void **state)
 {
     struct test_db *t = *state;

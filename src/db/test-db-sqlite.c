@@ -75,7 +75,7 @@ static void test_not_a_database(void **state)
     assert_int_equal(err.code, ERR_IO);
 }
 
-/* --- run logs ---------------------------------------------------------------------------------- */
+/* --- run logs --------------------------------------------------------------------------------- */
 
 static const struct db_migration line_migration = {
     2, "lines", "CREATE TABLE line (id $ID PRIMARY KEY, content $BLOB) $TABLE_OPTIONS;\n", true
@@ -105,7 +105,7 @@ static void test_logs_have_a_file_of_their_own(void **state)
     assert_int_equal(synchronous.value, 2); /* FULL */
 }
 
-/* --- the log (WAL) ------------------------------------------------------------------------------ */
+/* --- the log (WAL) ---------------------------------------------------------------------------- */
 
 enum { FAT = 60000, FAT_ROWS = 2000 }; /* 120 MB: past the 80 at which it is copied back */
 
@@ -137,7 +137,8 @@ static void test_log_is_shortened(void **state)
         if (round < FAT_ROWS / 100)
             assert_run(t->db, fat_fn, &round, DB_OK);
         else
-            assert_run(t->db, statement_fn, TEXT("UPDATE thing SET number = 1 WHERE id = 0"), DB_OK);
+            assert_run(t->db, statement_fn, TEXT("UPDATE thing SET number = 1 WHERE id = 0"),
+                       DB_OK);
         round++;
         int64_t size = size_of(t, "belfry.db-wal");
         most = size > most ? size : most;
@@ -146,7 +147,7 @@ static void test_log_is_shortened(void **state)
     assert_true(most < 300 << 20);
 }
 
-/* --- a disk that fails -------------------------------------------------------------------------- */
+/* --- a disk that fails ------------------------------------------------------------------------ */
 
 static void test_disk_full(void **state)
 {
@@ -202,7 +203,7 @@ static void killed_after_commit(const struct test_db *t)
     assert_true(size_of(t, "belfry.db-wal") > 0);
 }
 
-/* --- a file that is not what it was -------------------------------------------------------------- */
+/* --- a file that is not what it was ----------------------------------------------------------- */
 
 static void refused(struct test_db *t, const char *message)
 {
@@ -287,7 +288,7 @@ static void test_damaged_page_is_noticed(void **state)
     assert_int_equal(err.code, ERR_IO);
 }
 
-/* --- urls --------------------------------------------------------------------------------------- */
+/* --- urls ------------------------------------------------------------------------------------- */
 
 static void test_urls(void **state)
 {

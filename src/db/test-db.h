@@ -3,7 +3,7 @@
 
 /*
  * What the store's tests share: a fresh database of each kind, and outcomes waited for on the loop.
- * The servers come from the environment, set by `test/servers.py run -- …`:
+ * The servers come from the environment, set by `tests/servers.py run -- …`:
  * BELFRY_TEST_POSTGRES, BELFRY_TEST_MYSQL (urls), …_PASSWORD.
  */
 #include "db/db-private.h"
@@ -163,7 +163,7 @@ static inline void test_wait(struct event_base *base, const int *flag, int wante
     }
 }
 
-/* --- running work, with the outcome as the result ---------------------------------------------- */
+/* --- running work, with the outcome as the result --------------------------------------------- */
 
 struct outcome {
     enum db_outcome outcome;
@@ -276,8 +276,8 @@ static inline int test_teardown(void **state)
 
 #define DB_TEST(name) cmocka_unit_test_setup_teardown(name, test_setup, test_teardown)
 
-static inline int test_from(enum db_backend first, const char *suite, const struct CMUnitTest *tests,
-                     size_t count)
+static inline int test_from(enum db_backend first, const char *suite,
+                            const struct CMUnitTest *tests, size_t count)
 {
     static const char *const names[] = { "sqlite", "postgres", "mysql" };
     int failed = 0;
@@ -286,9 +286,9 @@ static inline int test_from(enum db_backend first, const char *suite, const stru
     for (int backend = (int)first; backend <= DB_MYSQL; backend++) {
         char name[96];
         if (backend != DB_SQLITE && !test_env((enum db_backend)backend, "")) {
-            print_message("[  SKIPPED ] %s on %s: BELFRY_TEST_%s is not set (test/servers.py run)\n",
-                          suite, names[backend],
-                          backend == DB_POSTGRES ? "POSTGRES" : "MYSQL");
+            print_message("[  SKIPPED ] %s on %s: BELFRY_TEST_%s is not set "
+                          "(tests/servers.py run -- …)\n",
+                          suite, names[backend], backend == DB_POSTGRES ? "POSTGRES" : "MYSQL");
             continue;
         }
         snprintf(name, sizeof name, "%s on %s", suite, names[backend]);
