@@ -11,7 +11,7 @@ struct entry {
     struct list link;
     char *key;
     int64_t until_ms;
-    size_t size;     /* of the value */
+    size_t size; /* of the value */
     char value[];
 };
 
@@ -68,7 +68,7 @@ static void memory_put(struct cache *cache, const char *key, struct str value, i
         entry_drop(c, CONTAINER_OF(c->by_use.next, struct entry, link));
 }
 
-/* --- answers ---------------------------------------------------------------------------------- */
+/* --- answers --------------------------------------------------------------------------------- */
 
 /* The value as it was when it was asked for. */
 struct get_answer {

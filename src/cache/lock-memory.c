@@ -15,8 +15,8 @@ struct held {
 struct memory_locks {
     struct locks locks; /* first */
     struct answers answers;
-    struct map held;    /* by name */
-    int64_t fence;      /* last given */
+    struct map held; /* by name */
+    int64_t fence;   /* last given */
     int64_t (*now_ms)(void);
 };
 
@@ -64,7 +64,8 @@ static void answer(struct memory_locks *l, int64_t fence, lock_done *done, void 
 {
     struct take_answer *take = memory_alloc(sizeof *take);
 
-    *take = (struct take_answer){ .answer.give = take_give, .done = done, .ctx = ctx, .fence = fence };
+    *take =
+        (struct take_answer){ .answer.give = take_give, .done = done, .ctx = ctx, .fence = fence };
     answers_add(&l->answers, &take->answer);
 }
 

@@ -3,8 +3,8 @@
 #include <string.h>
 
 static const char *const type_names[] = {
-    [CONFIG_TEXT] = "text",     [CONFIG_INT] = "number", [CONFIG_BOOL] = "true or false",
-    [CONFIG_DURATION] = "time", [CONFIG_SIZE] = "size",  [CONFIG_SECRET] = "secret",
+    [CONFIG_TEXT] = "text",     [CONFIG_INT] = "number",    [CONFIG_BOOL] = "true or false",
+    [CONFIG_DURATION] = "time", [CONFIG_SIZE] = "size",     [CONFIG_SECRET] = "secret",
     [CONFIG_LIST] = "list",     [CONFIG_CHOICE] = "one of",
 };
 

@@ -101,9 +101,10 @@ int config_value_parse(const struct config_key *key, const char *source, const c
         break;
     case CONFIG_DURATION:
         if (!unit_parse(str_of(text), duration_units, &number))
-            return error_set(err, ERR_INVALID,
-                             "%s: %s.%s must be a time such as 250ms, 10s, 5m, 2h or 1d, not \"%s\"",
-                             source, section, name, text);
+            return error_set(
+                err, ERR_INVALID,
+                "%s: %s.%s must be a time such as 250ms, 10s, 5m, 2h or 1d, not \"%s\"", source,
+                section, name, text);
         break;
     case CONFIG_SIZE:
         if (!unit_parse(str_of(text), size_units, &number))

@@ -176,7 +176,7 @@ static int on_pair(void *user, const char *section, const char *name, const char
     return rc < 0 ? reading_fail(r) : 1;
 }
 
-/* inih's fgets: hands out one line and counts it. Indentation goes, so no line continues another. */
+/* inih's fgets: hands out a line and counts it. Indentation goes, so no line continues another. */
 static char *on_line(char *out, int size, void *user)
 {
     struct reading *r = user;
@@ -313,8 +313,8 @@ static struct config *config_new(void)
     for (size_t i = 0; i < config_key_count; i++) {
         const char *fallback = config_keys[i].fallback;
         struct error err;
-        int rc = value_set(config, (int)i, fallback ? fallback : "", memory_strdup("default"), false,
-                           &err);
+        int rc = value_set(config, (int)i, fallback ? fallback : "", memory_strdup("default"),
+                           false, &err);
         assert(rc == 0); /* a default that breaks its own rule */
     }
     return config;

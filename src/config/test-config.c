@@ -25,7 +25,8 @@ static const char *read_error(const char *text, const char *const *environment)
     struct config *config = NULL;
     struct error err;
 
-    assert_int_equal(config_read(text ? "test.ini" : NULL, str_of(text), environment, &config, &err), -1);
+    assert_int_equal(
+        config_read(text ? "test.ini" : NULL, str_of(text), environment, &config, &err), -1);
     assert_null(config);
     return error_english(&err);
 }
@@ -71,9 +72,13 @@ static void test_config_file(void **state)
 static void test_config_environment_wins(void **state)
 {
     (void)state;
-    const char *environment[] = { "PATH=/bin", "BELFRY_HTTP_LISTEN=[::1]:1", "BELFRY_DATA=/d",
-                                  "BELFRY_REGISTRY_JOB_ADMIN=http://a:1", "BELFRY_URL=http://x",
-                                  "BELFRY_TEST_MYSQL=y", NULL };
+    const char *environment[] = { "PATH=/bin",
+                                  "BELFRY_HTTP_LISTEN=[::1]:1",
+                                  "BELFRY_DATA=/d",
+                                  "BELFRY_REGISTRY_JOB_ADMIN=http://a:1",
+                                  "BELFRY_URL=http://x",
+                                  "BELFRY_TEST_MYSQL=y",
+                                  NULL };
     struct config *config = read_ok("[http]\nlisten = 127.0.0.1:1\n", environment);
 
     assert_string_equal(config_text(config, "http.listen"), "[::1]:1");

@@ -15,9 +15,8 @@ static struct registry *registry_of(const char *job_admin, struct error *err)
     struct config *config;
     struct registry *registry = NULL;
     struct arena *arena = arena_new();
-    const char *environment[] = {
-        arena_printf(arena, "BELFRY_REGISTRY_JOB_ADMIN=%s", job_admin), NULL
-    };
+    const char *environment[] = { arena_printf(arena, "BELFRY_REGISTRY_JOB_ADMIN=%s", job_admin),
+                                  NULL };
 
     assert_int_equal(config_read(NULL, STR(""), environment, &config, err), 0);
     int rc = registry_new(config, &registry, err);
@@ -47,8 +46,10 @@ static void test_registry_find(void **state)
 static void test_registry_refuses(void **state)
 {
     (void)state;
-    static const char *const bad[] = { "a:1", "ftp://a:1", "http://a", "http://:1", "http://a:0",
-                                       "http://a:1/", "http://u@a:1", "http://a:70000" };
+    static const char *const bad[] = {
+        "a:1",        "ftp://a:1",   "http://a",     "http://:1",
+        "http://a:0", "http://a:1/", "http://u@a:1", "http://a:70000"
+    };
     struct error err;
 
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {

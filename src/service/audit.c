@@ -37,8 +37,8 @@ static void row_hash(const struct row *row, const unsigned char before[HASH_SIZE
 {
     const int64_t numbers[] = { row->sequence, row->at, row->actor_kind, row->actor_id,
                                 row->group_id };
-    const char *texts[] = { row->service, row->actor_name, row->address, row->action, row->object,
-                            row->detail };
+    const char *texts[] = { row->service, row->actor_name, row->address,
+                            row->action,  row->object,     row->detail };
     crypto_generichash_state state;
 
     crypto_generichash_init(&state, NULL, 0, HASH_SIZE);
@@ -120,13 +120,14 @@ int audit_write(struct db_tx *tx, const struct audit_entry *entry, struct error 
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 1, err, DB_T(row.service), DB_I(row.sequence), DB_I(row.at), DB_I(row.actor_kind),
                 DB_I(row.actor_id), DB_T(row.actor_name), DB_T(row.address), DB_T(row.action),
-                DB_T(row.object), DB_I(row.group_id), DB_T(row.detail), DB_B(hash, sizeof hash)) < 0)
+                DB_T(row.object), DB_I(row.group_id), DB_T(row.detail),
+                DB_B(hash, sizeof hash)) < 0)
         return -1;
     return DB_EXEC(tx, "UPDATE audit_head SET hash = ? WHERE service = ?", 1, err,
                    DB_B(hash, sizeof hash), DB_T(entry->service));
 }
 
-/* --- verifying -------------------------------------------------------------------------------- */
+/* --- verifying ------------------------------------------------------------------------------- */
 
 enum { VERIFY_BATCH = 1000 };
 
@@ -190,9 +191,10 @@ static int verify_head(struct db_tx *tx, const char *service, int64_t sequence,
 
     if (DB_QUERY(tx, arena, &result, err, "SELECT sequence, hash FROM audit_head WHERE service = ?",
                  DB_T(service)) == 0) {
-        bool whole = db_next(result) ? db_int(result, 0) == sequence && blob_copy(result, 1, head) &&
-                                           memcmp(head, hash, HASH_SIZE) == 0
-                                     : sequence == 0;
+        bool whole = db_next(result)
+                         ? db_int(result, 0) == sequence && blob_copy(result, 1, head) &&
+                               memcmp(head, hash, HASH_SIZE) == 0
+                         : sequence == 0;
         if (!whole)
             *ret_broken = sequence + 1;
         rc = whole;

@@ -13,6 +13,7 @@ struct wire_error {
     int64_t position, field;
 };
 
+/* clang-format off */
 static const struct json_table wire_table = {
     "CallError", sizeof(struct wire_error),
     (const struct json_member[]){
@@ -32,13 +33,17 @@ static const struct json_table wire_table = {
         { 0 },
     },
 };
+/* clang-format on */
 
 static char *arg_make(struct arena *arena, const struct error *err, const struct error_arg *arg)
 {
     switch (arg->type) {
-    case 's': return arena_printf(arena, "s%s", err->pool + arg->text);
-    case 'f': return arena_printf(arena, "f%.17g", arg->floating);
-    default: return arena_printf(arena, "%c%lld", arg->type, (long long)arg->integer);
+    case 's':
+        return arena_printf(arena, "s%s", err->pool + arg->text);
+    case 'f':
+        return arena_printf(arena, "f%.17g", arg->floating);
+    default:
+        return arena_printf(arena, "%c%lld", arg->type, (long long)arg->integer);
     }
 }
 

@@ -13,18 +13,18 @@ enum { TIMEOUT_MS = 10000, SIZE_MAX_DEFAULT = 16 * 1024 * 1024 };
 struct remote_call {
     struct frame *frame;
     const struct call_type *type;
-    struct arena *arena;       /* this struct and all of it */
-    struct list link;          /* in frame.remote_calls */
-    bool fixed;                /* the caller named the instance */
+    struct arena *arena; /* this struct and all of it */
+    struct list link;    /* in frame.remote_calls */
+    bool fixed;          /* the caller named the instance */
     const char *instance;
     char *target;
     struct str body;
     char request_id[40];
     unsigned tries;
-    struct http_call *http;    /* NULL: the end is posted */
+    struct http_call *http; /* NULL: the end is posted */
     call_done *done;
     void *ctx;
-    struct error err;          /* of one that was never sent */
+    struct error err; /* of one that was never sent */
 };
 
 static size_t size_max(const struct call_type *type)
@@ -32,7 +32,7 @@ static size_t size_max(const struct call_type *type)
     return type->size_max ? type->size_max : SIZE_MAX_DEFAULT;
 }
 
-/* --- the side that calls ------------------------------------------------------------------------ */
+/* --- the side that calls --------------------------------------------------------------------- */
 
 static void finish(struct remote_call *rc, const void *answer, bool sent, const struct error *err)
 {
@@ -86,7 +86,8 @@ static void on_done(void *ctx, const struct http_call_result *result)
             error_set(&err, ERR_UNAVAILABLE, "%s answered %s with status %d", rc->instance,
                       rc->type->name, result->status);
     } else {
-        error_set(&err, result->failure == HTTP_FAILURE_TIMEOUT_TOTAL ? ERR_TIMEOUT : ERR_UNAVAILABLE,
+        error_set(&err,
+                  result->failure == HTTP_FAILURE_TIMEOUT_TOTAL ? ERR_TIMEOUT : ERR_UNAVAILABLE,
                   "%s at %s does not answer: %s", rc->type->service, rc->instance,
                   error_english(result->err));
     }
@@ -192,7 +193,7 @@ void remote_calls_abandon(struct frame *frame)
     }
 }
 
-/* --- the side that is called --------------------------------------------------------------------- */
+/* --- the side that is called ----------------------------------------------------------------- */
 
 static void on_gone(void *ctx)
 {

@@ -14,7 +14,7 @@
  * Both hops go over the loop, so neither side is ever entered from inside the other.
  */
 
-/* --- the side that is called ------------------------------------------------------------------ */
+/* --- the side that is called ----------------------------------------------------------------- */
 
 const void *call_request(const struct call *call)
 {
@@ -85,7 +85,7 @@ void call_fail(struct call *call, const struct error *err)
     call_end(call);
 }
 
-/* --- local ------------------------------------------------------------------------------------ */
+/* --- local ----------------------------------------------------------------------------------- */
 
 static void call_handle(void *ctx)
 {
@@ -139,7 +139,7 @@ void calls_free(struct frame *frame)
         call_free(CONTAINER_OF(node, struct call, link));
 }
 
-/* --- the side that calls ---------------------------------------------------------------------- */
+/* --- the side that calls --------------------------------------------------------------------- */
 
 static bool is_here(const struct frame *frame, const char *instance)
 {

@@ -53,7 +53,8 @@ static int lock_busy(const char *path, int fd, struct error *err)
 static int lock_take(const char *path, int *ret_fd, struct error *err)
 {
     int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int fd = folder < 0 ? -1 : openat(folder, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int fd =
+        folder < 0 ? -1 : openat(folder, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     int error_number = errno;
     int rc = 0;
 
@@ -67,7 +68,8 @@ static int lock_take(const char *path, int *ret_fd, struct error *err)
                                   : error_set(err, ERR_IO, "cannot lock the data folder %s: %s",
                                               path, strerror(errno));
     } else if (ftruncate(fd, 0) < 0 || dprintf(fd, "%d\n", (int)getpid()) < 0) {
-        rc = error_set(err, ERR_IO, "cannot write to the data folder %s: %s", path, strerror(errno));
+        rc =
+            error_set(err, ERR_IO, "cannot write to the data folder %s: %s", path, strerror(errno));
     }
     if (rc < 0)
         close(fd);

@@ -41,8 +41,8 @@ static void on_failed(struct enrolment *enrolment, const struct error *err)
                  enrolment->frame->node.name, "why", error_english(err));
     enrolment->complained = true;
     ask_later(enrolment, enrolment->pause_ms);
-    enrolment->pause_ms = enrolment->pause_ms * 2 < PAUSE_MAX_MS ? enrolment->pause_ms * 2
-                                                                 : PAUSE_MAX_MS;
+    enrolment->pause_ms =
+        enrolment->pause_ms * 2 < PAUSE_MAX_MS ? enrolment->pause_ms * 2 : PAUSE_MAX_MS;
 }
 
 static void on_answer(void *ctx, const struct error *err)
@@ -106,5 +106,6 @@ void enrolment_again(struct enrolment *enrolment)
     if (enrolment->asking || !enrolment->done)
         return;
     enrolment->done = false;
-    ask_later(enrolment, PAUSE_MAX_MS); /* not at once: the other side asks auth only now and then */
+    /* not at once: the other side asks auth only now and then */
+    ask_later(enrolment, PAUSE_MAX_MS);
 }

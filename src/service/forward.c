@@ -8,18 +8,21 @@
 /*
  * From the gateway to a service: into its handler here, or as a signed request to an instance
  * elsewhere. What is passed on is written anew: our method, our normalised path, the query as it
- * was, and the few headers that handlers look at; credentials go to auth only, since who asks stands
- * in the signed claims.
+ * was, and the few headers that handlers look at; credentials go to auth only, since who asks
+ * stands in the signed claims.
  */
 enum { ANSWER_MAX = 64 * 1024 * 1024, TIMEOUT_MS = 60000 };
 
-static const char *const request_headers[] = { "Accept", "Accept-Language", "Content-Type", "If-Match",
-                                               "If-None-Match", "Last-Event-ID", "Idempotency-Key",
-                                               NULL };
+static const char *const request_headers[] = { "Accept",          "Accept-Language",
+                                               "Content-Type",    "If-Match",
+                                               "If-None-Match",   "Last-Event-ID",
+                                               "Idempotency-Key", NULL };
 static const char *const request_headers_auth[] = { "Cookie", "X-Belfry-Cookie", "User-Agent",
                                                     NULL };
-static const char *const answer_headers[] = { "ETag", "Location", "Retry-After", "Cache-Control",
-                                              "Content-Disposition", "WWW-Authenticate", NULL };
+static const char *const answer_headers[] = {
+    "ETag", "Location", "Retry-After", "Cache-Control", "Content-Disposition", "WWW-Authenticate",
+    NULL
+};
 
 struct forwarding {
     struct frame *frame;
@@ -39,7 +42,7 @@ static bool is_auth(const struct forwarding *f)
     return strcmp(f->service->name, "auth") == 0;
 }
 
-/* --- back ------------------------------------------------------------------------------------- */
+/* --- back ------------------------------------------------------------------------------------ */
 
 static void headers_copy(struct forwarding *f, const struct http_call_result *result)
 {
@@ -82,15 +85,17 @@ static void answer_failed(struct forwarding *f, const struct http_call_result *r
         error_set(&err, ERR_UNAVAILABLE, "the service %s does not take requests now",
                   f->service->name);
     else if (result->sent)
-        error_set(&err, ERR_TIMEOUT,
-                  "the service %s did not answer; whether it did it is unknown: read before you try "
-                  "again", f->service->name);
+        error_set(
+            &err, ERR_TIMEOUT,
+            "the service %s did not answer; whether it did it is unknown: read before you try "
+            "again",
+            f->service->name);
     else
         error_set(&err, ERR_UNAVAILABLE, "the service %s is out of reach", f->service->name);
     request_fail(f->request, &err);
 }
 
-/* --- streams ---------------------------------------------------------------------------------- */
+/* --- streams --------------------------------------------------------------------------------- */
 
 static void stream_stop(struct forwarding *f)
 {
@@ -119,7 +124,7 @@ static void on_data(void *ctx, int status, struct str bytes)
         stream_stop(f); /* reads too slowly: it comes back with Last-Event-ID */
 }
 
-/* --- there ------------------------------------------------------------------------------------ */
+/* --- there ----------------------------------------------------------------------------------- */
 
 static void try_once(struct forwarding *f);
 
@@ -176,8 +181,8 @@ static void try_once(struct forwarding *f)
     struct http_header headers[REMOTE_HEADERS_MAX];
     struct error err;
 
-    f->instance = remote_choose(f->frame, f->service->name, f->tries++ ? f->instance : NULL,
-                                request->arena);
+    f->instance =
+        remote_choose(f->frame, f->service->name, f->tries++ ? f->instance : NULL, request->arena);
     if (!f->instance) {
         error_set(&err, ERR_UNAVAILABLE, "no instance of %s is known", f->service->name);
         http_exchange_on_gone(request->exchange, NULL, NULL);

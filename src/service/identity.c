@@ -27,10 +27,11 @@ struct identity {
 
 _Static_assert(IDENTITY_KEY_SIZE == crypto_sign_PUBLICKEYBYTES, "Ed25519");
 
-/* --- claims as JSON --------------------------------------------------------------------------- */
+/* --- claims as JSON -------------------------------------------------------------------------- */
 
 static const char *const kind_names[] = { "user", "key", "service", NULL };
 
+/* clang-format off */
 static const struct json_table grant_table = {
     "IdentityGrant", sizeof(struct grant),
     (const struct json_member[]){
@@ -87,8 +88,9 @@ static const struct json_table claims_table = {
         { 0 },
     },
 };
+/* clang-format on */
 
-/* --- the key file ------------------------------------------------------------------------------ */
+/* --- the key file ---------------------------------------------------------------------------- */
 
 static void key_of_seed(struct identity *identity, const unsigned char seed[crypto_sign_SEEDBYTES])
 {
@@ -110,7 +112,8 @@ static int key_load(struct identity *identity, int folder, const char *data_dir,
     int rc = fstat(fd, &st);
     close(fd);
     if (rc < 0 || n != crypto_sign_SEEDBYTES)
-        return error_set(err, ERR_IO, "%s/node.key is damaged; remove it to get a new key", data_dir);
+        return error_set(err, ERR_IO, "%s/node.key is damaged; remove it to get a new key",
+                         data_dir);
     if (st.st_mode & 0077)
         return error_set(err, ERR_INVALID, "%s/node.key must be readable by its owner only (0600)",
                          data_dir);
@@ -123,8 +126,8 @@ static int key_load(struct identity *identity, int folder, const char *data_dir,
 static int key_make(struct identity *identity, int folder, const char *data_dir, struct error *err)
 {
     unsigned char seed[crypto_sign_SEEDBYTES];
-    int fd = openat(folder, "node.key.new", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
-                    0600);
+    int fd =
+        openat(folder, "node.key.new", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
     bool ok = fd >= 0;
 
     randombytes_buf(seed, sizeof seed);
@@ -136,8 +139,9 @@ static int key_make(struct identity *identity, int folder, const char *data_dir,
     if (ok)
         key_of_seed(identity, seed);
     sodium_memzero(seed, sizeof seed);
-    return ok ? 0 : error_set(err, ERR_IO, "cannot write %s/node.key: %s", data_dir,
-                              strerror(error_number));
+    return ok ? 0
+              : error_set(err, ERR_IO, "cannot write %s/node.key: %s", data_dir,
+                          strerror(error_number));
 }
 
 int identity_new(const char *data_dir, const char *node_name, struct identity **ret_identity,
@@ -175,7 +179,7 @@ const unsigned char *identity_public_key(const struct identity *identity)
     return identity->public_key;
 }
 
-/* --- signing ----------------------------------------------------------------------------------- */
+/* --- signing --------------------------------------------------------------------------------- */
 
 static char *base64(struct arena *arena, const void *bytes, size_t size)
 {
@@ -215,7 +219,7 @@ char *identity_sign(const struct identity *identity, const struct claims *claims
     return arena_printf(arena, "%s.%s", text, base64(arena, signature, sizeof signature));
 }
 
-/* --- verifying --------------------------------------------------------------------------------- */
+/* --- verifying ------------------------------------------------------------------------------- */
 
 /* "claims.signature": both parts are there and neither is absurdly long. */
 static bool header_split(struct str header, struct str *ret_claims, struct str *ret_signature)
@@ -238,8 +242,8 @@ int identity_read(struct str header, struct arena *arena, struct claims **ret_cl
     if (!header_split(header, &text, &signature))
         return error_set(err, ERR_UNAUTHENTICATED, "the request is not signed by a node");
     char *json = arena_alloc(arena, text.size);
-    if (sodium_base642bin((unsigned char *)json, text.size, text.bytes, text.size, NULL, &size, NULL,
-                          BASE64) != 0 ||
+    if (sodium_base642bin((unsigned char *)json, text.size, text.bytes, text.size, NULL, &size,
+                          NULL, BASE64) != 0 ||
         json_read((struct str){ json, size }, CLAIMS_MAX, &claims_table, arena, claims, &why) < 0)
         return error_set(err, ERR_UNAUTHENTICATED, "the node's signature has no readable claims");
     *ret_claims = claims;
@@ -274,8 +278,8 @@ int identity_check(const struct claims *claims, const char *audience, const char
                          claims->issuer);
     if (strcmp(claims->audience, audience) != 0 || strcmp(claims->method, method) != 0 ||
         !str_is(target, claims->target))
-        return error_set(err, ERR_UNAUTHENTICATED, "the signature of node %s is for another request",
-                         claims->issuer);
+        return error_set(err, ERR_UNAUTHENTICATED,
+                         "the signature of node %s is for another request", claims->issuer);
     struct arena *arena = arena_new();
     bool same = strcmp(claims->body_hash, hash_text(arena, body)) == 0;
     arena_free(&arena);

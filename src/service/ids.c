@@ -40,7 +40,8 @@ static void fetch_start(struct ids *ids);
 static int sequence_add(struct db_tx *tx, const char *kind, int64_t count, int64_t *ret_first,
                         struct error *err)
 {
-    static const char update[] = "UPDATE id_sequence SET next_value = next_value + ? WHERE kind = ?";
+    static const char update[] =
+        "UPDATE id_sequence SET next_value = next_value + ? WHERE kind = ?";
     const struct db_value values[] = { DB_I(count), DB_T(kind) };
     struct db_result *result;
     int64_t rows = 0;

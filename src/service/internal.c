@@ -20,7 +20,7 @@
  * Everything else, and everything for a service that does not run here, is 404.
  */
 enum {
-    HEAD_MAX = 128 * 1024,              /* claims with many grants */
+    HEAD_MAX = 128 * 1024,                 /* claims with many grants */
     BODY_UNVERIFIED_MAX = 4 * 1024 * 1024, /* of a sender whose key is not known yet */
     CALL_BODY_MAX = 16 * 1024 * 1024,
     API_BODY_MAX = 1024 * 1024,
@@ -38,7 +38,7 @@ struct incoming {
     bool asked;
 };
 
-/* --- what is meant ------------------------------------------------------------------------------ */
+/* --- what is meant --------------------------------------------------------------------------- */
 
 static const struct call_handler *find_call(const struct frame *frame, struct str path,
                                             struct running **ret_running)
@@ -77,7 +77,7 @@ static bool target_find(struct incoming *in, const struct http_request *http)
     return running && running->started;
 }
 
-/* --- answers of our own: nobody has looked at the request ---------------------------------------- */
+/* --- answers of our own: nobody has looked at the request ------------------------------------ */
 
 static void refuse(struct incoming *in, const struct error *err)
 {
@@ -85,7 +85,8 @@ static void refuse(struct incoming *in, const struct error *err)
     int64_t now = clock_mono_ms();
     struct buf body;
 
-    if (err->code == ERR_UNAUTHENTICATED && now - logged_ms >= 1000) { /* one line a second will do */
+    if (err->code == ERR_UNAUTHENTICATED &&
+        now - logged_ms >= 1000) { /* one line a second will do */
         LOG_WARN("request of another process refused", "peer",
                  http_exchange_request(in->exchange)->peer, "why", error_english(err));
         logged_ms = now;
@@ -103,7 +104,7 @@ static void refuse(struct incoming *in, const struct error *err)
     buf_done(&body);
 }
 
-/* --- handing over --------------------------------------------------------------------------------- */
+/* --- handing over ---------------------------------------------------------------------------- */
 
 static bool request_id_fits(const char *id)
 {
@@ -149,7 +150,7 @@ static void hand_over(struct incoming *in)
         api_request(in);
 }
 
-/* --- who sends ------------------------------------------------------------------------------------ */
+/* --- who sends ------------------------------------------------------------------------------- */
 
 static const unsigned char *key_find(struct frame *frame, const char *name)
 {
@@ -163,7 +164,8 @@ static void verify(void *ctx);
 /* 0: being asked for, goes on in verify. */
 static int key_ask(struct incoming *in, struct error *err)
 {
-    if (!in->asked && keyring_ask(in->frame->keyring, in->claims->issuer, clock_mono_ms(), verify, in))
+    if (!in->asked &&
+        keyring_ask(in->frame->keyring, in->claims->issuer, clock_mono_ms(), verify, in))
         return in->asked = true, 0;
     return error_set(err, ERR_UNAUTHENTICATED, "node %s is not known here, or has another key",
                      in->claims->issuer);
@@ -221,7 +223,7 @@ static void on_request(void *ctx, struct http_exchange *exchange, const struct h
     }
 }
 
-/* --- before the body ------------------------------------------------------------------------------ */
+/* --- before the body ------------------------------------------------------------------------- */
 
 /* The signature covers the head, so it can be checked before a large body costs memory. */
 static bool sender_verified(struct frame *frame, const struct http_request *head)
@@ -256,7 +258,7 @@ static int on_head(void *ctx, const struct http_request *head, size_t *ret_body_
     return 0;
 }
 
-/* --- opening -------------------------------------------------------------------------------------- */
+/* --- opening --------------------------------------------------------------------------------- */
 
 static bool answers_others(const struct frame *frame)
 {
@@ -285,9 +287,11 @@ static int url_make(struct frame *frame, const char *listen, struct error *err)
     struct buf text;
 
     if (!url && (str_is(host, "0.0.0.0") || str_is(host, "[::]")))
-        return error_set(err, ERR_INVALID,
-                         "internal.url must say under which address other processes reach this one, "
-                         "since internal.listen is %s", listen);
+        return error_set(
+            err, ERR_INVALID,
+            "internal.url must say under which address other processes reach this one, "
+            "since internal.listen is %s",
+            listen);
     free(frame->url);
     buf_init(&text, 512);
     if (url)
@@ -321,7 +325,9 @@ int internal_open(struct frame *frame, struct error *err)
         return -1;
     egress_own_port(frame->node.egress, (uint16_t)http_server_port(frame->internal));
     if (!settings.tls_certificate && !listen_is_loopback(settings.listen))
-        LOG_WARN("other processes are answered over plain HTTP: signed, but readable on the way; set "
-                 "internal.tls_certificate", "listen", settings.listen);
+        LOG_WARN(
+            "other processes are answered over plain HTTP: signed, but readable on the way; set "
+            "internal.tls_certificate",
+            "listen", settings.listen);
     return url_make(frame, settings.listen, err);
 }

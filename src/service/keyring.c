@@ -14,7 +14,7 @@ struct peer {
     char *name;
     unsigned char key[IDENTITY_KEY_SIZE];
     bool known, asking;
-    int64_t asked_ms;    /* monotonic, of the last question */
+    int64_t asked_ms; /* monotonic, of the last question */
     struct list waiters;
 };
 
@@ -164,8 +164,8 @@ const unsigned char *keyring_find(struct keyring *keyring, const char *name, int
     return peer->key;
 }
 
-bool keyring_ask(struct keyring *keyring, const char *name, int64_t mono_ms, void (*done)(void *ctx),
-               void *ctx)
+bool keyring_ask(struct keyring *keyring, const char *name, int64_t mono_ms,
+                 void (*done)(void *ctx), void *ctx)
 {
     struct peer *peer = keyring->hooks ? peer_get(keyring, name) : NULL;
 

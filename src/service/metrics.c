@@ -19,7 +19,7 @@ static void head(struct buf *out, const char *name, const char *type, const char
     buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
-/* --- process ------------------------------------------------------------------------------------ */
+/* --- process --------------------------------------------------------------------------------- */
 
 static int64_t resident_bytes(void)
 {
@@ -71,7 +71,7 @@ static void process_write(const struct frame *frame, struct buf *out)
     buf_printf(out, "belfry_draining %d\n", frame->node.draining);
 }
 
-/* --- store -------------------------------------------------------------------------------------- */
+/* --- store ----------------------------------------------------------------------------------- */
 
 struct db_row {
     const char *name, *type, *help;
@@ -79,19 +79,26 @@ struct db_row {
 };
 
 static const struct db_row db_rows[] = {
-    { "belfry_store_committed_total", "counter", "Transactions committed.", offsetof(struct db_statistics, committed) },
-    { "belfry_store_failed_total", "counter", "Transactions rolled back by an error.", offsetof(struct db_statistics, failed) },
+    { "belfry_store_committed_total", "counter", "Transactions committed.",
+      offsetof(struct db_statistics, committed) },
+    { "belfry_store_failed_total", "counter", "Transactions rolled back by an error.",
+      offsetof(struct db_statistics, failed) },
     { "belfry_store_conflicts_total", "counter", "Transactions that lost a compare-and-swap.",
       offsetof(struct db_statistics, conflicts) },
     { "belfry_store_not_applied_total", "counter", "Transactions the store did not take.",
       offsetof(struct db_statistics, not_applied) },
-    { "belfry_store_unknown_total", "counter", "Commits whose answer was lost.", offsetof(struct db_statistics, unknown) },
-    { "belfry_store_retries_total", "counter", "Transactions run again after a deadlock or a lost "
-      "connection.", offsetof(struct db_statistics, retries) },
+    { "belfry_store_unknown_total", "counter", "Commits whose answer was lost.",
+      offsetof(struct db_statistics, unknown) },
+    { "belfry_store_retries_total", "counter",
+      "Transactions run again after a deadlock or a lost "
+      "connection.",
+      offsetof(struct db_statistics, retries) },
     { "belfry_store_groups_total", "counter", "Commits; several transactions may share one.",
       offsetof(struct db_statistics, groups) },
-    { "belfry_store_waiting", "gauge", "Transactions waiting for a worker.", offsetof(struct db_statistics, waiting) },
-    { "belfry_store_connected", "gauge", "Sessions that stand.", offsetof(struct db_statistics, connected) },
+    { "belfry_store_waiting", "gauge", "Transactions waiting for a worker.",
+      offsetof(struct db_statistics, waiting) },
+    { "belfry_store_connected", "gauge", "Sessions that stand.",
+      offsetof(struct db_statistics, connected) },
     { "belfry_store_commit_microseconds_total", "counter", "Time spent in commits.",
       offsetof(struct db_statistics, commit_us_total) },
     { "belfry_store_commit_microseconds_max", "gauge", "Longest commit so far.",
@@ -121,33 +128,34 @@ static void store_write(const struct frame *frame, struct buf *out)
             buf_printf(out, "%s{pool=\"%s\"} %llu\n", db_rows[i].name, pools[pool],
                        (unsigned long long)counter(&statistics[pool], db_rows[i].offset));
     }
-    head(out, "belfry_store_clock_offset_milliseconds", "gauge", "Clock of the database minus ours.");
+    head(out, "belfry_store_clock_offset_milliseconds", "gauge",
+         "Clock of the database minus ours.");
     buf_printf(out, "belfry_store_clock_offset_milliseconds %lld\n",
                (long long)db_clock_offset_ms(frame->node.db));
 }
 
-/* --- HTTP --------------------------------------------------------------------------------------- */
+/* --- HTTP ------------------------------------------------------------------------------------ */
 
 void metrics_http_write(const char *listener, const struct http_server *server, struct buf *out)
 {
     struct http_server_counters c;
 
     http_server_counters(server, &c);
-    buf_printf(out,
-               "belfry_http_requests_total{listener=\"%s\"} %llu\n"
-               "belfry_http_bad_requests_total{listener=\"%s\"} %llu\n"
-               "belfry_http_connections_total{listener=\"%s\"} %llu\n"
-               "belfry_http_received_bytes_total{listener=\"%s\"} %llu\n"
-               "belfry_http_sent_bytes_total{listener=\"%s\"} %llu\n"
-               "belfry_http_connections{listener=\"%s\"} %u\n"
-               "belfry_http_exchanges{listener=\"%s\"} %u\n",
-               listener, (unsigned long long)c.requests, listener, (unsigned long long)c.bad_requests,
-               listener, (unsigned long long)c.connections_total, listener,
-               (unsigned long long)c.bytes_in, listener, (unsigned long long)c.bytes_out, listener,
-               c.connections, listener, c.exchanges);
+    buf_printf(
+        out,
+        "belfry_http_requests_total{listener=\"%s\"} %llu\n"
+        "belfry_http_bad_requests_total{listener=\"%s\"} %llu\n"
+        "belfry_http_connections_total{listener=\"%s\"} %llu\n"
+        "belfry_http_received_bytes_total{listener=\"%s\"} %llu\n"
+        "belfry_http_sent_bytes_total{listener=\"%s\"} %llu\n"
+        "belfry_http_connections{listener=\"%s\"} %u\n"
+        "belfry_http_exchanges{listener=\"%s\"} %u\n",
+        listener, (unsigned long long)c.requests, listener, (unsigned long long)c.bad_requests,
+        listener, (unsigned long long)c.connections_total, listener, (unsigned long long)c.bytes_in,
+        listener, (unsigned long long)c.bytes_out, listener, c.connections, listener, c.exchanges);
 }
 
-/* --- all ---------------------------------------------------------------------------------------- */
+/* --- all ------------------------------------------------------------------------------------- */
 
 static void metrics_write(struct frame *frame, struct buf *out)
 {
@@ -180,7 +188,7 @@ static void on_request(void *ctx, struct http_exchange *exchange, const struct h
     buf_done(&out);
 }
 
-/* 8681, or beside the internal listener, so that several processes of one machine do not collide. */
+/* 8681, or beside the internal listener, so that processes of one machine do not collide. */
 static void listen_default(const struct frame *frame, char *text, size_t size)
 {
     unsigned port = 8681;

@@ -20,12 +20,17 @@ enum { NAME_MAX_SIZE = 64, JOIN_KEY_MIN = 32 };
 int exit_code_of(enum error_code code)
 {
     switch (code) {
-    case ERR_INVALID: return SERVICE_EXIT_CONFIG;
-    case ERR_CONFLICT: return SERVICE_EXIT_BUSY;
+    case ERR_INVALID:
+        return SERVICE_EXIT_CONFIG;
+    case ERR_CONFLICT:
+        return SERVICE_EXIT_BUSY;
     case ERR_IO:
-    case ERR_STORAGE_FULL: return SERVICE_EXIT_DATA;
-    case ERR_INTERNAL: return SERVICE_EXIT_BUG;
-    default: return SERVICE_EXIT_DEPENDENCY;
+    case ERR_STORAGE_FULL:
+        return SERVICE_EXIT_DATA;
+    case ERR_INTERNAL:
+        return SERVICE_EXIT_BUG;
+    default:
+        return SERVICE_EXIT_DEPENDENCY;
     }
 }
 
@@ -54,17 +59,19 @@ bool registry_is_meant(const struct frame *frame, const char *service_name)
     return config_is_set(frame->node.config, key);
 }
 
-/* --- name ------------------------------------------------------------------------------------- */
+/* --- name ------------------------------------------------------------------------------------ */
 
 static bool name_fits(const char *name)
 {
     size_t size = strlen(name);
 
     return size >= 1 && size <= NAME_MAX_SIZE &&
-           strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == size;
+           strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
+               size;
 }
 
-/* The host, and which services where not all run here, so that four processes on one machine differ. */
+/* The host, and which services where not all run here, so that four processes on one machine
+ * differ. */
 static char *name_default(const struct service_setup *setup)
 {
     char host[NAME_MAX_SIZE + 1] = "";
@@ -95,7 +102,7 @@ static int name_set(struct frame *frame, struct error *err)
     return 0;
 }
 
-/* --- cluster ----------------------------------------------------------------------------------- */
+/* --- cluster --------------------------------------------------------------------------------- */
 
 bool frame_is_apart(const struct frame *frame)
 {
@@ -120,9 +127,11 @@ static int cluster_check(const struct frame *frame, struct error *err)
     if (!frame_is_apart(frame))
         return 0;
     if (!key)
-        return error_set(err, ERR_INVALID,
-                         "cluster.join_key must be set where services run in several processes: the "
-                         "same random text, at least %d characters, in all of them", JOIN_KEY_MIN);
+        return error_set(
+            err, ERR_INVALID,
+            "cluster.join_key must be set where services run in several processes: the "
+            "same random text, at least %d characters, in all of them",
+            JOIN_KEY_MIN);
     if (strlen(key) < JOIN_KEY_MIN)
         return error_set(err, ERR_INVALID, "cluster.join_key must have at least %d characters",
                          JOIN_KEY_MIN);
@@ -145,7 +154,7 @@ static int data_path_set(struct frame *frame, struct error *err)
     return 0;
 }
 
-/* --- new and free ------------------------------------------------------------------------------ */
+/* --- new and free ---------------------------------------------------------------------------- */
 
 static void node_init(struct frame *frame, const struct service_setup *setup)
 {
@@ -198,8 +207,8 @@ int frame_new(const struct service_setup *setup, struct frame **ret_frame, int *
     }
     posts_init(frame);
     if (data_dir_open(frame->node.data_dir, &frame->data_dir, err) < 0 ||
-        data_path_set(frame, err) < 0 ||
-        name_set(frame, err) < 0 || cluster_check(frame, err) < 0 ||
+        data_path_set(frame, err) < 0 || name_set(frame, err) < 0 ||
+        cluster_check(frame, err) < 0 ||
         identity_new(frame->node.data_dir, frame->name, &frame->identity, err) < 0 ||
         libraries_open(frame, err) < 0) {
         *ret_exit = exit_code_of(err->code);

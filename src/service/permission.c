@@ -1,18 +1,23 @@
 #include "service/permission.h"
 
-const char *const role_names[] = { "none", "viewer", "operator", "developer", "administrator",
-                                   0 };
+const char *const role_names[] = { "none", "viewer", "operator", "developer", "administrator", 0 };
 
 bool role_may(enum role role, enum permission permission)
 {
     switch (permission) {
-    case PERM_NONE: return false;
+    case PERM_NONE:
+        return false;
     case PERM_PUBLIC:
-    case PERM_SIGNED_IN: return true;
-    case PERM_VIEW: return role >= ROLE_VIEWER;
-    case PERM_OPERATE: return role >= ROLE_OPERATOR;
-    case PERM_DEVELOP: return role >= ROLE_DEVELOPER;
-    case PERM_ADMINISTER: return role >= ROLE_ADMINISTRATOR;
+    case PERM_SIGNED_IN:
+        return true;
+    case PERM_VIEW:
+        return role >= ROLE_VIEWER;
+    case PERM_OPERATE:
+        return role >= ROLE_OPERATOR;
+    case PERM_DEVELOP:
+        return role >= ROLE_DEVELOPER;
+    case PERM_ADMINISTER:
+        return role >= ROLE_ADMINISTRATOR;
     }
     return false;
 }

@@ -8,7 +8,7 @@
 #include <string.h>
 
 struct instance {
-    unsigned failures;  /* in a row */
+    unsigned failures; /* in a row */
     int64_t out_until_ms;
 };
 
@@ -81,7 +81,8 @@ const char *picker_choose(struct picker *picker, const char *service, const char
             continue;
         struct instance *instance = instance_get(picker, url);
         if (instance->out_until_ms <= mono_ms) {
-            if (instance->failures >= PICKER_FAILURES_MAX) /* on trial: the next ones wait for what becomes of it */
+            if (instance->failures >=
+                PICKER_FAILURES_MAX) /* on trial: the next ones wait for what becomes of it */
                 instance->out_until_ms = mono_ms + PICKER_OUT_MS;
             return url;
         }
@@ -105,8 +106,8 @@ void picker_failed(struct picker *picker, const char *url, bool unreachable, int
     struct instance *instance = instance_get(picker, url);
     unsigned before = instance->failures;
 
-    instance->failures = unreachable && before < PICKER_FAILURES_MAX ? PICKER_FAILURES_MAX
-                                                                     : before + 1;
+    instance->failures =
+        unreachable && before < PICKER_FAILURES_MAX ? PICKER_FAILURES_MAX : before + 1;
     if (instance->failures < PICKER_FAILURES_MAX)
         return;
     if (before < PICKER_FAILURES_MAX)

@@ -116,6 +116,7 @@ void request_fail_outcome(struct request *request, int outcome, const struct err
             error_set(&mine, ERR_INTERNAL, "the store failed without a reason");
         break;
     }
-    bool theirs = err && err->code != ERR_NONE && (outcome != DB_CONFLICT || err->code == ERR_CONFLICT);
+    bool theirs =
+        err && err->code != ERR_NONE && (outcome != DB_CONFLICT || err->code == ERR_CONFLICT);
     request_fail(request, theirs ? err : &mine);
 }

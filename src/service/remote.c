@@ -19,8 +19,7 @@ struct http_call *remote_start(struct frame *frame, const struct remote_request 
         .client_address = arena_strdup(arena, request->client_address),
         .principal = (struct principal *)(uintptr_t)request->principal,
     };
-    char *identity =
-        identity_sign(frame->identity, &claims, request->body, clock_wall_ms(), arena);
+    char *identity = identity_sign(frame->identity, &claims, request->body, clock_wall_ms(), arena);
     struct http_header headers[REMOTE_HEADERS_MAX];
     size_t count = 0;
 
@@ -38,9 +37,8 @@ struct http_call *remote_start(struct frame *frame, const struct remote_request 
         .total_timeout_ms = request->timeout_ms,
         .response_max = request->answer_max,
     };
-    struct http_call *call = on_data
-                                 ? http_call_stream(frame->node.http, &http, on_data, done, ctx)
-                                 : http_call_start(frame->node.http, &http, done, ctx);
+    struct http_call *call = on_data ? http_call_stream(frame->node.http, &http, on_data, done, ctx)
+                                     : http_call_start(frame->node.http, &http, done, ctx);
     arena_free(&arena);
     return call;
 }

@@ -21,8 +21,8 @@ void request_id_make(char id[40])
     b[6] = (unsigned char)((b[6] & 0x0f) | 0x70);
     b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
     snprintf(id, 40, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0],
-             b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14],
-             b[15]);
+             b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13],
+             b[14], b[15]);
 }
 
 /* Thousandths of the q of one part of Accept-Language; 1000 where it has none. */
@@ -88,7 +88,7 @@ struct request *request_new(struct http_exchange *exchange)
     return request;
 }
 
-/* --- reading ---------------------------------------------------------------------------------- */
+/* --- reading --------------------------------------------------------------------------------- */
 
 static int fail(struct request *request, const struct error *err)
 {
@@ -221,7 +221,7 @@ int request_require(struct request *request, enum permission permission, int32_t
     return fail(request, &err);
 }
 
-/* --- answering -------------------------------------------------------------------------------- */
+/* --- answering ------------------------------------------------------------------------------- */
 
 void request_header(struct request *request, const char *name, const char *value)
 {

@@ -89,8 +89,8 @@ static void search_service(struct search *s, const struct service *service)
 
 static const char *allow_text(unsigned methods, struct arena *arena)
 {
-    static const enum http_method order[] = { HTTP_GET, HTTP_POST, HTTP_PUT, HTTP_PATCH, HTTP_DELETE,
-                                              HTTP_OPTIONS };
+    static const enum http_method order[] = { HTTP_GET,   HTTP_POST,   HTTP_PUT,
+                                              HTTP_PATCH, HTTP_DELETE, HTTP_OPTIONS };
     char *text = arena_strdup(arena, "");
 
     for (size_t i = 0; i < sizeof order / sizeof *order; i++)
@@ -163,8 +163,10 @@ static int route_check(const struct route *route, struct error *err)
         return error_set(err, ERR_INTERNAL, "route %s %s has no permission", method,
                          route->pattern);
     if (is_public != (route->why_public != NULL))
-        return error_set(err, ERR_INTERNAL, "route %s %s: why_public belongs to public routes, and "
-                                            "to each of them", method, route->pattern);
+        return error_set(err, ERR_INTERNAL,
+                         "route %s %s: why_public belongs to public routes, and "
+                         "to each of them",
+                         method, route->pattern);
     if (!route->handle || route->method == HTTP_HEAD)
         return error_set(err, ERR_INTERNAL, "route %s %s has no handler of its own", method,
                          route->pattern);

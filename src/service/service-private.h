@@ -24,9 +24,9 @@ struct frame {
     struct running running[SERVICES_MAX];
     size_t running_count;
 
-    struct list posts;        /* struct post, in order */
+    struct list posts; /* struct post, in order */
     struct event *post_event;
-    struct list calls;        /* local calls that are not done */
+    struct list calls; /* local calls that are not done */
     bool calls_abandoned;
 
     struct identity *identity;
@@ -38,8 +38,8 @@ struct frame {
 
     struct data_dir *data_dir;
     char *name, *url, *data_path;
-    bool ready;               /* every service has started */
-    bool stop, stop_at_once;  /* a signal came; a second one */
+    bool ready;              /* every service has started */
+    bool stop, stop_at_once; /* a signal came; a second one */
     struct event *signals[4];
     struct event *drain_timer;
 };
@@ -49,7 +49,7 @@ static inline struct frame *frame_of(const struct node *node)
     return (struct frame *)(uintptr_t)node;
 }
 
-/* --- node.c: a node without services yet, and its end ------------------------------------------ */
+/* --- node.c: a node without services yet, and its end ---------------------------------------- */
 
 /* Errors carry the exit code in ret_exit. */
 int frame_new(const struct service_setup *setup, struct frame **ret_frame, int *ret_exit,
@@ -63,42 +63,42 @@ bool frame_is_apart(const struct frame *frame);
 bool listen_is_loopback(const char *listen); /* "host:port" */
 int exit_code_of(enum error_code code);
 
-/* --- store.c ----------------------------------------------------------------------------------- */
+/* --- store.c --------------------------------------------------------------------------------- */
 
 /* Opens the store, waits for it, brings its tables up to date. 1: stopped by a signal meanwhile. */
 int store_start(struct frame *frame, struct error *err);
 
-/* --- stop.c ------------------------------------------------------------------------------------ */
+/* --- stop.c ---------------------------------------------------------------------------------- */
 
 /* Signals set frame.stop and begin the drain; the loop is broken when that is over. */
 int signals_init(struct frame *frame, struct error *err);
 void signals_done(struct frame *frame);
 
-/* --- post.c ------------------------------------------------------------------------------------ */
+/* --- post.c ---------------------------------------------------------------------------------- */
 
 void posts_init(struct frame *frame);
 void posts_done(struct frame *frame); /* what is still posted is forgotten */
 void posts_run(struct frame *frame);  /* all that is posted now; for the end */
 
-/* --- data-dir.c -------------------------------------------------------------------------------- */
+/* --- data-dir.c ------------------------------------------------------------------------------ */
 
 /* Makes the folder (0700) where it is missing and takes its lock. Errors: ERR_IO, ERR_CONFLICT
  * when another process has it. */
 int data_dir_open(const char *path, struct data_dir **ret_data_dir, struct error *err);
 void data_dir_free(struct data_dir **data_dir);
 
-/* --- remote.c: signed requests to other processes ---------------------------------------------- */
+/* --- remote.c: signed requests to other processes -------------------------------------------- */
 
 struct remote_request {
-    const char *instance;      /* "http://host:port" */
-    const char *service;       /* audience */
+    const char *instance; /* "http://host:port" */
+    const char *service;  /* audience */
     const char *method, *target;
     const struct http_header *headers;
     size_t header_count;
     struct str body;
     const char *request_id, *client_address;
     const struct principal *principal;
-    int timeout_ms;            /* 0: none, for streams */
+    int timeout_ms; /* 0: none, for streams */
     size_t answer_max;
 };
 
@@ -121,16 +121,16 @@ bool remote_not_handled(struct frame *frame, const char *instance,
 /* Set on answers that say: nobody has looked at the request. */
 #define NOT_HANDLED_HEADER "X-Belfry-Not-Handled"
 
-/* --- internal.c: the listener for other processes ---------------------------------------------- */
+/* --- internal.c: the listener for other processes -------------------------------------------- */
 
 /* Opens it where it is needed and sets node.url. */
 int internal_open(struct frame *frame, struct error *err);
 
-/* --- metrics.c --------------------------------------------------------------------------------- */
+/* --- metrics.c ------------------------------------------------------------------------------- */
 
 int metrics_open(struct frame *frame, struct error *err);
 
-/* --- enrolment.c: telling auth about this node's key -------------------------------------------- */
+/* --- enrolment.c: telling auth about this node's key ----------------------------------------- */
 
 struct enrolment *enrolment_new(struct frame *frame);
 void enrolment_free(struct enrolment **enrolment);
@@ -138,7 +138,7 @@ bool enrolment_done(const struct enrolment *enrolment);
 /* Somebody did not know our key: enrol again. */
 void enrolment_again(struct enrolment *enrolment);
 
-/* --- call.c, call-remote.c, call-error.c -------------------------------------------------------- */
+/* --- call.c, call-remote.c, call-error.c ----------------------------------------------------- */
 
 /* An error on its way between processes: code, English format, arguments, path, position. */
 void call_error_write(const struct error *err, struct buf *out);
@@ -158,13 +158,13 @@ struct call {
     const void *answer;
     struct error err;
 
-    struct list link;                /* in frame.calls */
+    struct list link; /* in frame.calls */
     /* a local call: */
     call_done *done;
     void *ctx;
     /* a call from another process: */
-    struct http_exchange *exchange;  /* NULL: local */
-    bool gone;                       /* the caller hung up: its answer goes nowhere */
+    struct http_exchange *exchange; /* NULL: local */
+    bool gone;                      /* the caller hung up: its answer goes nowhere */
 };
 
 const struct call_handler *call_handler_find(const struct service *service, const char *name);

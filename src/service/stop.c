@@ -136,8 +136,7 @@ int signals_init(struct frame *frame, struct error *err)
 
     signal(SIGPIPE, SIG_IGN);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        frame->signals[i] =
-            evsignal_new(frame->node.base, rows[i].number, rows[i].handle, frame);
+        frame->signals[i] = evsignal_new(frame->node.base, rows[i].number, rows[i].handle, frame);
         if (!frame->signals[i] || event_add(frame->signals[i], NULL) < 0)
             return error_set(err, ERR_INTERNAL, "cannot listen for signals");
     }

@@ -85,7 +85,7 @@ static int migration_compare(const void *a, const void *b)
     return x->version < y->version ? -1 : x->version > y->version;
 }
 
-/* Those of all services, not only of the ones here: there is one database, and one history of it. */
+/* Those of all services, here or not: there is one database, and one history of it. */
 static size_t migrations_collect(const struct frame *frame, struct db_migration **ret_migrations)
 {
     size_t count = service_migration_count, used = service_migration_count;

@@ -20,7 +20,7 @@
  * the service job-admin behind a real internal listener, "client" runs none and calls it.
  */
 
-/* --- a service --------------------------------------------------------------------------------- */
+/* --- a service ------------------------------------------------------------------------------- */
 
 struct ask {
     char *text;
@@ -30,6 +30,7 @@ struct told {
     char *text;
     int64_t number;
 };
+/* clang-format off */
 static const struct json_table ask_table = {
     "Ask", sizeof(struct ask),
     (const struct json_member[]){
@@ -56,6 +57,7 @@ static const struct call_type keep_type = { .service = "job-admin", .name = "kee
 static const struct call_type open_type = { .service = "job-admin", .name = "open",
                                             .request = &ask_table, .answer = &told_table,
                                             .size_max = 1000 };
+/* clang-format on */
 
 static bool in_call_send;
 static struct call *kept;
@@ -112,7 +114,9 @@ static void on_job(struct request *request)
 }
 
 static const struct route routes[] = {
-    { .method = HTTP_POST, .pattern = "/api/v1/jobs/{id}/run", .permission = PERM_OPERATE,
+    { .method = HTTP_POST,
+      .pattern = "/api/v1/jobs/{id}/run",
+      .permission = PERM_OPERATE,
       .handle = on_job },
     { 0 },
 };
@@ -121,7 +125,7 @@ static const struct service job_admin = { .name = "job-admin", .routes = routes,
 static const struct service gateway = { .name = "gateway" };
 static const struct service *const all[] = { &job_admin, &gateway };
 
-/* --- nodes ------------------------------------------------------------------------------------- */
+/* --- nodes ----------------------------------------------------------------------------------- */
 
 struct test_node {
     char dir[40];
@@ -189,8 +193,7 @@ static void node_make(struct test_node *n, const char *name, const struct servic
     };
     assert_int_equal(config_read(NULL, STR(""), environment, &n->config, &err), 0);
     n->setup = (struct service_setup){ run, 1, all, 2, n->config, NULL, &hooks };
-    if (frame_new(&n->setup, &n->frame, &exit_code, &err) < 0 ||
-        internal_open(n->frame, &err) < 0)
+    if (frame_new(&n->setup, &n->frame, &exit_code, &err) < 0 || internal_open(n->frame, &err) < 0)
         fail_msg("%s", error_english(&err));
     n->frame->running[0].started = true;
     n->frame->ready = true;
@@ -244,7 +247,7 @@ static void pump(const bool *flag)
     assert_true(*flag);
 }
 
-/* --- calls ------------------------------------------------------------------------------------- */
+/* --- calls ----------------------------------------------------------------------------------- */
 
 struct outcome {
     bool done, sent, failed;
@@ -368,8 +371,9 @@ static void test_call_goes_to_another_instance(void **state)
 static void test_call_without_instance(void **state)
 {
     (void)state;
-    static const struct call_type type = { .service = "job-execute", .name = "x",
-                                           .request = &ask_table, .answer = &told_table };
+    static const struct call_type type = {
+        .service = "job-execute", .name = "x", .request = &ask_table, .answer = &told_table
+    };
     struct outcome outcome = call_from_node(&client, &echo_type, "local");
 
     assert_true(outcome.failed && !outcome.sent);
@@ -432,7 +436,7 @@ static void test_local_calls_are_abandoned_once(void **state)
     call_answer(kept, &(struct told){ 0 }); /* ignored */
 }
 
-/* --- requests passed on ------------------------------------------------------------------------ */
+/* --- requests passed on ---------------------------------------------------------------------- */
 
 static const struct principal *forward_as;
 
@@ -477,15 +481,20 @@ static void on_fetched(void *ctx, const struct http_call_result *result)
     text_copy(f->body, sizeof f->body, result->body);
 }
 
-static struct fetched fetch(const char *url_start, const char *path, const struct http_header *header)
+static struct fetched fetch(const char *url_start, const char *path,
+                            const struct http_header *header)
 {
     struct fetched fetched = { 0 };
     char url[300];
 
     snprintf(url, sizeof url, "%s%s", url_start, path);
     const struct http_call_request request = {
-        .method = "POST", .url = url, .body = STR("{}"), .response_max = 10000,
-        .headers = header, .header_count = header ? 1 : 0,
+        .method = "POST",
+        .url = url,
+        .body = STR("{}"),
+        .response_max = 10000,
+        .headers = header,
+        .header_count = header ? 1 : 0,
     };
     http_call_start(client.frame->node.http, &request, on_fetched, &fetched);
     pump(&fetched.done);
@@ -497,8 +506,9 @@ static void test_request_is_passed_on(void **state)
     (void)state;
     struct grant grant = { 3, ROLE_OPERATOR };
     char name[] = "ann";
-    const struct principal ann = { .kind = PRINCIPAL_USER, .id = 9, .name = name, .grants = &grant,
-                                   .grant_count = 1 };
+    const struct principal ann = {
+        .kind = PRINCIPAL_USER, .id = 9, .name = name, .grants = &grant, .grant_count = 1
+    };
     struct http_server_settings settings = { .listen = "127.0.0.1:0", .handle = forward_handle };
     struct http_server *front;
     struct error err;

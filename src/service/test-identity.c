@@ -45,7 +45,8 @@ static void test_key_is_kept(void **state)
     char path[64];
 
     assert_int_equal(identity_new(dir, "other", &again, &err), 0);
-    assert_memory_equal(identity_public_key(again), identity_public_key(identity), IDENTITY_KEY_SIZE);
+    assert_memory_equal(identity_public_key(again), identity_public_key(identity),
+                        IDENTITY_KEY_SIZE);
     identity_free(&again);
     snprintf(path, sizeof path, "%s/node.key", dir);
     assert_int_equal(stat(path, &st), 0);
@@ -76,16 +77,24 @@ static char audience[] = "job-admin", method[] = "POST",
             target[] = "/internal/v1/job-admin/report?x=1", request_id[] = "0190-abc",
             name[] = "ci 构建", address[] = "2001:db8::1";
 static const struct claims plain = {
-    .audience = audience, .method = method, .target = target, .request_id = request_id,
+    .audience = audience,
+    .method = method,
+    .target = target,
+    .request_id = request_id,
 };
 
 static void test_signed_claims_come_back(void **state)
 {
     (void)state;
     struct grant grants[] = { { 0, ROLE_VIEWER }, { 17, ROLE_DEVELOPER } };
-    struct principal principal = { .kind = PRINCIPAL_KEY, .id = 5, .name = name,
-                                   .grants = grants, .grant_count = 2, .browser = true,
-                                   .user_id = 9, .session_id = 31 };
+    struct principal principal = { .kind = PRINCIPAL_KEY,
+                                   .id = 5,
+                                   .name = name,
+                                   .grants = grants,
+                                   .grant_count = 2,
+                                   .browser = true,
+                                   .user_id = 9,
+                                   .session_id = 31 };
     struct claims claims = plain, *back;
     struct arena *arena = arena_new();
     struct error err;
@@ -107,9 +116,9 @@ static void test_signed_claims_come_back(void **state)
     assert_true(back->principal->browser);
     assert_int_equal(back->principal->user_id, 9);
     assert_int_equal(back->principal->session_id, 31);
-    assert_int_equal(identity_check(back, "job-admin", "POST", str_of(plain.target), STR("{}"),
-                                    now_ms, &err),
-                     0);
+    assert_int_equal(
+        identity_check(back, "job-admin", "POST", str_of(plain.target), STR("{}"), now_ms, &err),
+        0);
     arena_free(&arena);
 }
 
@@ -148,9 +157,9 @@ static void test_claims_for_something_else(void **state)
                                     now_ms + 89000, &err),
                      0);
     c->expires_ms++; /* longer than we ever sign for */
-    assert_int_equal(identity_check(c, "job-admin", "POST", str_of(plain.target), STR("body"),
-                                    now_ms, &err),
-                     -1);
+    assert_int_equal(
+        identity_check(c, "job-admin", "POST", str_of(plain.target), STR("body"), now_ms, &err),
+        -1);
     arena_free(&arena);
 }
 

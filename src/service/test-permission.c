@@ -14,8 +14,8 @@ static void test_role_matrix(void **state)
         enum permission permission;
         const char *may;
     } rows[] = {
-        { PERM_NONE, "-----" },    { PERM_PUBLIC, "+++++" },  { PERM_SIGNED_IN, "+++++" },
-        { PERM_VIEW, "-++++" },    { PERM_OPERATE, "--+++" }, { PERM_DEVELOP, "---++" },
+        { PERM_NONE, "-----" },       { PERM_PUBLIC, "+++++" },  { PERM_SIGNED_IN, "+++++" },
+        { PERM_VIEW, "-++++" },       { PERM_OPERATE, "--+++" }, { PERM_DEVELOP, "---++" },
         { PERM_ADMINISTER, "----+" },
     };
 

@@ -17,7 +17,7 @@
 
 #include <cmocka.h>
 
-/* Requests through a real listener: each test names the handler and looks at the bytes that come. */
+/* Requests through a real listener: a test names the handler and looks at the bytes that come. */
 static struct event_base *base;
 static struct http_server *server;
 static void (*handler)(struct request *request);
@@ -49,7 +49,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/* Sends the head lines and body, and pumps the loop until the answer is whole (connection closed). */
+/* Sends head lines and body, and turns the loop until the connection is closed. */
 static const char *ask(const char *first_line, const char *headers, const char *body)
 {
     static char answer[64 * 1024];
@@ -61,8 +61,8 @@ static const char *ask(const char *first_line, const char *headers, const char *
     size_t size = 0;
 
     assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
-    int n = snprintf(text, sizeof text, "%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%s", first_line,
-                     headers);
+    int n = snprintf(text, sizeof text, "%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%s",
+                     first_line, headers);
     if (body)
         n += snprintf(text + n, sizeof text - (size_t)n, "Content-Length: %zu\r\n", strlen(body));
     n += snprintf(text + n, sizeof text - (size_t)n, "\r\n%s", body ? body : "");
@@ -81,24 +81,28 @@ static const char *ask(const char *first_line, const char *headers, const char *
     return answer;
 }
 
-#define ASSERT_HAS(text, part)                              \
-    do {                                                    \
-        const char *text_ = (text);                         \
-        if (!strstr(text_, part))                           \
-            fail_msg("no \"%s\" in:\n%s", part, text_);     \
+#define ASSERT_HAS(text, part)                                                                     \
+    do {                                                                                           \
+        const char *text_ = (text);                                                                \
+        if (!strstr(text_, part))                                                                  \
+            fail_msg("no \"%s\" in:\n%s", part, text_);                                            \
     } while (0)
 
-/* --- reading ---------------------------------------------------------------------------------- */
+/* --- reading --------------------------------------------------------------------------------- */
 
 struct thing {
     char *name;
     int64_t count;
 };
 static const struct json_table thing_table = {
-    "Thing", sizeof(struct thing),
+    "Thing",
+    sizeof(struct thing),
     (const struct json_member[]){
-        { .name = "name", .type = JSON_TEXT, .offset = offsetof(struct thing, name),
-          .flags = JSON_REQUIRED, .max = 10 },
+        { .name = "name",
+          .type = JSON_TEXT,
+          .offset = offsetof(struct thing, name),
+          .flags = JSON_REQUIRED,
+          .max = 10 },
         { .name = "count", .type = JSON_INT, .offset = offsetof(struct thing, count), .max = 9 },
         { 0 },
     },
@@ -189,7 +193,7 @@ static void test_request_param_id(void **state)
     ASSERT_HAS(ask("GET /x", "", NULL), "HTTP/1.1 404 ");
 }
 
-/* --- permission ------------------------------------------------------------------------------- */
+/* --- permission ------------------------------------------------------------------------------ */
 
 static struct principal *asked_by;
 static int32_t asked_group;
@@ -219,7 +223,7 @@ static void test_request_require(void **state)
     ASSERT_HAS(ask("GET /x", "", NULL), "HTTP/1.1 204 ");
 }
 
-/* --- failing ---------------------------------------------------------------------------------- */
+/* --- failing --------------------------------------------------------------------------------- */
 
 static int outcome;
 
@@ -261,11 +265,12 @@ static void test_request_answer_list(void **state)
     (void)state;
     handler = answer_list;
     ASSERT_HAS(ask("GET /x", "", NULL), "{\"items\":[],\"next_cursor\":null}");
-    ASSERT_HAS(ask("GET /x?y=1", "", NULL), "{\"items\":[{\"name\":\"n\",\"count\":3},"
-                                            "{\"name\":\"n\",\"count\":3}],\"next_cursor\":\"abc\"}");
+    ASSERT_HAS(ask("GET /x?y=1", "", NULL),
+               "{\"items\":[{\"name\":\"n\",\"count\":3},"
+               "{\"name\":\"n\",\"count\":3}],\"next_cursor\":\"abc\"}");
 }
 
-/* --- pure parts ------------------------------------------------------------------------------- */
+/* --- pure parts ------------------------------------------------------------------------------ */
 
 static void test_error_statuses(void **state)
 {

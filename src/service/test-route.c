@@ -12,8 +12,10 @@ static void handle(struct request *request)
     (void)request;
 }
 
-#define ROUTE(a_method, a_pattern, a_permission, a_handle)                                       \
-    { .method = a_method, .pattern = a_pattern, .permission = a_permission, .handle = a_handle }
+#define ROUTE(a_method, a_pattern, a_permission, a_handle)                                         \
+    {                                                                                              \
+        .method = a_method, .pattern = a_pattern, .permission = a_permission, .handle = a_handle   \
+    }
 
 static const struct route a_routes[] = {
     ROUTE(HTTP_GET, "/api/v1/jobs", PERM_VIEW, handle),
@@ -96,8 +98,9 @@ static void test_routes_check(void **state)
     assert_int_equal(routes_check(all, 3, &err), 0);
     assert_string_equal(check((struct route[]){ ROUTE(HTTP_GET, "/a", PERM_NONE, handle), { 0 } }),
                         "route GET /a has no permission");
-    assert_non_null(strstr(check((struct route[]){ ROUTE(HTTP_GET, "/a", PERM_PUBLIC, handle), { 0 } }),
-                           "why_public"));
+    assert_non_null(
+        strstr(check((struct route[]){ ROUTE(HTTP_GET, "/a", PERM_PUBLIC, handle), { 0 } }),
+               "why_public"));
     assert_string_equal(check((struct route[]){ ROUTE(HTTP_GET, "/a", PERM_VIEW, NULL), { 0 } }),
                         "route GET /a has no handler of its own");
     assert_string_equal(check((struct route[]){ ROUTE(HTTP_GET, "/a/{x}", PERM_VIEW, handle),
@@ -106,10 +109,11 @@ static void test_routes_check(void **state)
                         "route GET /a/{x} stands there twice");
     assert_string_equal(check((struct route[]){ ROUTE(HTTP_GET, "a", PERM_VIEW, handle), { 0 } }),
                         "route GET a is no pattern");
-    assert_string_equal(check((struct route[]){ ROUTE(HTTP_GET, "/a//b", PERM_VIEW, handle), { 0 } }),
-                        "route GET /a//b has an odd segment");
-    assert_string_equal(check((struct route[]){ ROUTE(HTTP_GET, "/{a}/{b}/{c}/{d}/{e}", PERM_VIEW, handle),
-                                                { 0 } }),
+    assert_string_equal(
+        check((struct route[]){ ROUTE(HTTP_GET, "/a//b", PERM_VIEW, handle), { 0 } }),
+        "route GET /a//b has an odd segment");
+    assert_string_equal(check((struct route[]){
+                            ROUTE(HTTP_GET, "/{a}/{b}/{c}/{d}/{e}", PERM_VIEW, handle), { 0 } }),
                         "route GET /{a}/{b}/{c}/{d}/{e} is no pattern");
     assert_string_equal(check((struct route[]){ ROUTE(HTTP_GET, "/a/{b}", PERM_VIEW, handle),
                                                 ROUTE(HTTP_PUT, "/a/{b}", PERM_VIEW, handle),

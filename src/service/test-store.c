@@ -61,7 +61,7 @@ static void run(db_fn *fn, void *ctx)
         fail_msg("%s", error_english(&err));
 }
 
-/* --- ids -------------------------------------------------------------------------------------- */
+/* --- ids ------------------------------------------------------------------------------------- */
 
 static void pump_until(bool (*ready)(void *), void *ctx)
 {
@@ -144,15 +144,16 @@ static void test_time_day(void **state)
     assert_int_equal(time_day(-1), -1);
 }
 
-/* --- audit ------------------------------------------------------------------------------------ */
+/* --- audit ----------------------------------------------------------------------------------- */
 
 static char actor_name[] = "root";
 static const struct principal actor = { .kind = PRINCIPAL_USER, .id = 1, .name = actor_name };
 
 static int write_three(struct db_tx *tx, void *ctx, struct error *err)
 {
-    struct audit_entry entry = { .service = ctx, .actor = &actor, .action = "job.create",
-                                 .object = "job/1", .detail = "{}" };
+    struct audit_entry entry = {
+        .service = ctx, .actor = &actor, .action = "job.create", .object = "job/1", .detail = "{}"
+    };
 
     for (int i = 0; i < 3; i++) {
         if (audit_write(tx, &entry, err) < 0)
@@ -210,7 +211,8 @@ static void test_audit_tampering_shows(void **state)
         const char *service, *sql;
         int64_t broken;
     } rows[] = {
-        { "c1", "UPDATE audit_entry SET object = 'job/2' WHERE service = 'c1' AND sequence = 2", 2 },
+        { "c1", "UPDATE audit_entry SET object = 'job/2' WHERE service = 'c1' AND sequence = 2",
+          2 },
         { "c2", "UPDATE audit_entry SET address = '' WHERE service = 'c2' AND sequence = 1", 1 },
         { "c3", "DELETE FROM audit_entry WHERE service = 'c3' AND sequence = 2", 2 },
         { "c4", "DELETE FROM audit_entry WHERE service = 'c4' AND sequence = 3", 3 },
