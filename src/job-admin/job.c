@@ -286,6 +286,7 @@ static void entry_policies(struct scheduler_job *out, const struct job *job)
     out->lost_max = (int32_t)job->retry.lost_max;
     out->priority = job->priority;
     out->start_deadline_ms = job->start_deadline_ms;
+    out->jitter_ms = job->jitter_ms;
     out->route = (enum route_policy)job->route.policy;
     snprintf(out->route_executor, sizeof out->route_executor, "%s",
              job->route.executor ? job->route.executor : "");

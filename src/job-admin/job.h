@@ -80,7 +80,7 @@ struct job {
     struct job_overlap overlap;
     struct job_retry retry;
     struct job_route route;
-    int64_t timeout_ms, start_deadline_ms, log_max;
+    int64_t timeout_ms, start_deadline_ms, jitter_ms, log_max;
     int32_t promise, priority;
 };
 

@@ -34,8 +34,8 @@ struct run_view {
     struct cause_view cause;
     enum run_state state_id;
     enum cause cause_id, origin_id;
-    int64_t fire_at, due_at, planned_at, ready_at, dispatched_at, started_at, ended_at;
-    int64_t lateness_ms, duration_ms; /* -1: not yet */
+    int64_t fire_at, start_at, due_at, planned_at, ready_at, dispatched_at, started_at, ended_at;
+    int64_t lateness_ms, duration_ms; /* -1: not yet; lateness counts from start_at */
     char *executor, *incarnation, *message, *output, *parameters, *created_by, *stop_by, *address;
     int64_t stop_at, parent_run_id;
     enum cause stop_cause;

@@ -3,17 +3,23 @@
 /* A run as JSON. */
 
 static const struct json_member cause_members[] = {
-    { .name = "kind", .type = JSON_TEXT, .offset = offsetof(struct cause_view, kind),
+    { .name = "kind",
+      .type = JSON_TEXT,
+      .offset = offsetof(struct cause_view, kind),
       .about = "stable name" },
-    { .name = "text", .type = JSON_TEXT, .offset = offsetof(struct cause_view, text),
+    { .name = "text",
+      .type = JSON_TEXT,
+      .offset = offsetof(struct cause_view, text),
       .about = "a sentence for people" },
     { 0 },
 };
 const struct json_table cause_table = { "Cause", sizeof(struct cause_view), cause_members };
 
-#define FIELD_CAUSE(struct_)                                                             \
-    { .name = "cause", .type = JSON_STRUCT, .offset = offsetof(struct struct_, cause),   \
-      .sub = &cause_table }
+#define FIELD_CAUSE(struct_)                                                                       \
+    {                                                                                              \
+        .name = "cause", .type = JSON_STRUCT, .offset = offsetof(struct struct_, cause),           \
+        .sub = &cause_table                                                                        \
+    }
 
 static const struct json_member attempt_members[] = {
     JSON_FIELD(attempt_view, JSON_INT32, attempt),
@@ -44,20 +50,22 @@ static const struct json_member note_members[] = {
 };
 static const struct json_table note_table = { "RunNote", sizeof(struct note_view), note_members };
 
-#define RUN_FIELDS                                                                             \
-    JSON_FIELD(run_view, JSON_INT, id), JSON_FIELD(run_view, JSON_INT32, job_id),                        \
-        JSON_FIELD(run_view, JSON_TEXT, job), JSON_FIELD(run_view, JSON_TEXT, group),                    \
-        JSON_FIELD(run_view, JSON_TIME, fire_at), JSON_FIELD(run_view, JSON_TEXT, fire_key),             \
-        JSON_FIELD(run_view, JSON_TEXT, state), JSON_FIELD(run_view, JSON_TEXT, origin),                 \
-        FIELD_CAUSE(run_view), JSON_FIELD(run_view, JSON_TEXT, message),                            \
-        JSON_FIELD(run_view, JSON_INT32, attempt), JSON_FIELD(run_view, JSON_INT32, job_version),        \
-        JSON_FIELD(run_view, JSON_INT32, priority), JSON_FIELD(run_view, JSON_TIME, planned_at),         \
-        JSON_FIELD(run_view, JSON_TIME, ready_at), JSON_FIELD(run_view, JSON_TIME, dispatched_at),       \
-        JSON_FIELD(run_view, JSON_TIME, started_at), JSON_FIELD(run_view, JSON_TIME, ended_at),          \
-        JSON_FIELD(run_view, JSON_TIME, due_at), JSON_FIELD(run_view, JSON_INT, lateness_ms),            \
-        JSON_FIELD(run_view, JSON_INT, duration_ms), JSON_FIELD(run_view, JSON_TEXT, executor),          \
-        JSON_FIELD(run_view, JSON_INT, exit_code), JSON_FIELD_IF(run_view, JSON_INT, exit_signal),       \
-        JSON_FIELD_IF(run_view, JSON_INT, http_status), JSON_FIELD_IF(run_view, JSON_INT, parent_run_id), \
+#define RUN_FIELDS                                                                                 \
+    JSON_FIELD(run_view, JSON_INT, id), JSON_FIELD(run_view, JSON_INT32, job_id),                  \
+        JSON_FIELD(run_view, JSON_TEXT, job), JSON_FIELD(run_view, JSON_TEXT, group),              \
+        JSON_FIELD(run_view, JSON_TIME, fire_at), JSON_FIELD(run_view, JSON_TIME, start_at),       \
+        JSON_FIELD(run_view, JSON_TEXT, fire_key), JSON_FIELD(run_view, JSON_TEXT, state),         \
+        JSON_FIELD(run_view, JSON_TEXT, origin), FIELD_CAUSE(run_view),                            \
+        JSON_FIELD(run_view, JSON_TEXT, message), JSON_FIELD(run_view, JSON_INT32, attempt),       \
+        JSON_FIELD(run_view, JSON_INT32, job_version), JSON_FIELD(run_view, JSON_INT32, priority), \
+        JSON_FIELD(run_view, JSON_TIME, planned_at), JSON_FIELD(run_view, JSON_TIME, ready_at),    \
+        JSON_FIELD(run_view, JSON_TIME, dispatched_at),                                            \
+        JSON_FIELD(run_view, JSON_TIME, started_at), JSON_FIELD(run_view, JSON_TIME, ended_at),    \
+        JSON_FIELD(run_view, JSON_TIME, due_at), JSON_FIELD(run_view, JSON_INT, lateness_ms),      \
+        JSON_FIELD(run_view, JSON_INT, duration_ms), JSON_FIELD(run_view, JSON_TEXT, executor),    \
+        JSON_FIELD(run_view, JSON_INT, exit_code), JSON_FIELD_IF(run_view, JSON_INT, exit_signal), \
+        JSON_FIELD_IF(run_view, JSON_INT, http_status),                                            \
+        JSON_FIELD_IF(run_view, JSON_INT, parent_run_id),                                          \
         JSON_FIELD_IF(run_view, JSON_TEXT, created_by)
 
 static const struct json_member run_item_members[] = { RUN_FIELDS, { 0 } };
@@ -77,12 +85,20 @@ static const struct json_member run_members[] = {
     JSON_FIELD_IF(run_view, JSON_INT, memory_peak),
     JSON_FIELD(run_view, JSON_INT, log_bytes),
     JSON_FIELD(run_view, JSON_INT, log_dropped),
-    { .name = "ahead", .type = JSON_INT32, .offset = offsetof(struct run_view, ahead),
+    { .name = "ahead",
+      .type = JSON_INT32,
+      .offset = offsetof(struct run_view, ahead),
       .about = "live runs that go first; -1 where it does not apply" },
-    { .name = "attempts", .type = JSON_ARRAY, .offset = offsetof(struct run_view, attempts),
-      .count_offset = offsetof(struct run_view, attempt_count), .sub = &attempt_table },
-    { .name = "notes", .type = JSON_ARRAY, .offset = offsetof(struct run_view, notes),
-      .count_offset = offsetof(struct run_view, note_count), .sub = &note_table },
+    { .name = "attempts",
+      .type = JSON_ARRAY,
+      .offset = offsetof(struct run_view, attempts),
+      .count_offset = offsetof(struct run_view, attempt_count),
+      .sub = &attempt_table },
+    { .name = "notes",
+      .type = JSON_ARRAY,
+      .offset = offsetof(struct run_view, notes),
+      .count_offset = offsetof(struct run_view, note_count),
+      .sub = &note_table },
     { 0 },
 };
 const struct json_table run_table = { "Run", sizeof(struct run_view), run_members };
@@ -100,7 +116,9 @@ void run_view_complete(struct run_view *run, enum language language, struct aren
     enum cause cause = run->cause_id ? run->cause_id : run->origin_id;
     run->cause.kind = name_of(arena, cause_name(cause));
     run->cause.text = cause_sentence(run, cause, language, arena);
-    run->lateness_ms = run->started_at ? run->started_at - run->fire_at : -1;
+    if (!run->start_at)
+        run->start_at = run->fire_at;
+    run->lateness_ms = run->started_at ? run->started_at - run->start_at : -1;
     run->duration_ms = run->started_at && run->ended_at ? run->ended_at - run->started_at : -1;
     for (size_t i = 0; i < run->attempt_count; i++) {
         struct attempt_view *attempt = &run->attempts[i];

@@ -30,7 +30,7 @@ static const char runs_sql[] =
     "state $INT NOT NULL, live $INT, attempt $INT NOT NULL, token $INT NOT NULL, "
     "lost_count $INT NOT NULL, failed_count $INT NOT NULL, job_version $INT NOT NULL, "
     "schedule_version $INT NOT NULL, priority $INT NOT NULL, origin $INT NOT NULL, "
-    "cause $INT NOT NULL, due_at $INT, planned_at $INT NOT NULL, ready_at $INT, dispatched_at $INT, "
+    "cause $INT NOT NULL, start_at $INT, due_at $INT, planned_at $INT NOT NULL, ready_at $INT, dispatched_at $INT, "
     "started_at $INT, ended_at $INT, executor $KEY(64), incarnation $KEY(32), "
     "stop_cause $INT, stop_by $KEY(128), stop_at $INT, parent_run_id $ID, shard_index $INT, "
     "shard_total $INT, created_by $KEY(128), parameters $TEXT, message $TEXT, output $TEXT, "

@@ -405,12 +405,13 @@ static int plan_advance(struct db_tx *tx, struct engine_op *op, const int64_t ep
     return db_exec_many(tx,
                         "UPDATE job SET next_fire_at = ?, paused_at = CASE WHEN ? = 1 THEN NULL ELSE "
                         "paused_at END, paused_until = CASE WHEN ? = 1 THEN NULL ELSE paused_until "
-                        "END WHERE id = ? AND next_fire_at = ? AND schedule_version = ? "
+                        "END WHERE id = ? AND COALESCE(next_fire_at, 9223372036854775807) = ? "
+                        "AND schedule_version = ? "
                         "AND enabled = 1",
                         values, 6, a->plan.count, taken, err);
 }
 
-enum { PLAN_COLUMNS = 20 };
+enum { PLAN_COLUMNS = 22 };
 
 static void plan_run_values(struct db_value *row, const struct engine_op *op,
                             const struct plan_item *item, const struct plan_run *run, int64_t id,
@@ -434,6 +435,7 @@ static void plan_run_values(struct db_value *row, const struct engine_op *op,
     row[17] = DB_I(terminal ? run->cause : CAUSE_NONE);
     row[18] = DB_I(op->now_ms);
     row[19] = terminal ? DB_I(op->now_ms) : DB_N();
+    row[20] = row[21] = run->start_at ? DB_I(run->start_at) : DB_N();
 }
 
 /* A fire that was decided before (unique key) keeps its row: the scheduler gets that row's id. */
@@ -479,7 +481,8 @@ static int plan_insert(struct db_tx *tx, struct engine_op *op, const int64_t *ta
     if (count && db_insert_new(tx, "run",
                                "id, day, job_id, shard, group_id, fire_at, fire_key, state, live, "
                                "attempt, token, lost_count, failed_count, job_version, "
-                               "schedule_version, priority, origin, cause, planned_at, ended_at",
+                               "schedule_version, priority, origin, cause, planned_at, ended_at, "
+                               "start_at, due_at",
                                values, PLAN_COLUMNS, count, inserted, err))
         return -1;
     for (size_t i = 0, n = 0; i < a->plan.count; i++) {

@@ -6,14 +6,15 @@
 
 /* Runs as rows, for people; the scheduler's own writes are in store-engine.c and store-move.c. */
 
-#define RUN_VIEW_COLUMNS                                                                         \
-    "SELECT run.id, run.job_id, run.group_id, run.job_version, run.schedule_version, "           \
-    "run.attempt, run.token, run.priority, run.fire_key, run.state, run.origin, run.cause, "     \
-    "run.fire_at, run.due_at, run.planned_at, run.ready_at, run.dispatched_at, run.started_at, " \
-    "run.ended_at, run.executor, run.incarnation, run.message, run.output, run.parameters, "     \
-    "run.created_by, run.stop_by, run.stop_at, run.stop_cause, run.parent_run_id, "              \
-    "run.exit_code, run.exit_signal, run.http_status, run.cpu_ms, run.memory_peak, "             \
-    "run.log_bytes, run.log_dropped, run.address, job.name, job_group.name FROM run "            \
+#define RUN_VIEW_COLUMNS                                                                           \
+    "SELECT run.id, run.job_id, run.group_id, run.job_version, run.schedule_version, "             \
+    "run.attempt, run.token, run.priority, run.fire_key, run.state, run.origin, run.cause, "       \
+    "run.fire_at, run.due_at, run.planned_at, run.ready_at, run.dispatched_at, run.started_at, "   \
+    "run.ended_at, run.executor, run.incarnation, run.message, run.output, run.parameters, "       \
+    "run.created_by, run.stop_by, run.stop_at, run.stop_cause, run.parent_run_id, "                \
+    "run.exit_code, run.exit_signal, run.http_status, run.cpu_ms, run.memory_peak, "               \
+    "run.log_bytes, run.log_dropped, run.address, job.name, job_group.name, run.start_at "         \
+    "FROM run "                                                                                    \
     "LEFT JOIN job ON job.id = run.job_id LEFT JOIN job_group ON job_group.id = run.group_id "
 
 static char *text_of(const struct db_result *result, int column)
@@ -64,18 +65,21 @@ void run_view_read(struct run_view *run, const struct db_result *result, struct 
         .address = text_of(result, 36),
         .job = text_of(result, 37),
         .group = text_of(result, 38),
+        .start_at = db_int(result, 39),
         .ahead = -1,
     };
 }
 
-/* --- list ------------------------------------------------------------------------------------------------ */
+/* --- list
+ * ------------------------------------------------------------------------------------------------
+ */
 
 /* Two texts, so that each has the index that fits: a job's runs, or all by time. */
-#define RUN_LIST_WHERE                                                                           \
-    SQL_VISIBLE_RUN " AND (? = 1 OR job_group.name = ?) AND (? = 0 OR run.state = ?) AND "       \
-    "run.fire_at >= ? AND run.fire_at <= ? AND "                                                 \
-    "(run.fire_at < ? OR (run.fire_at = ? AND run.id < ?)) "                                     \
-    "ORDER BY run.fire_at DESC, run.id DESC LIMIT ?"
+#define RUN_LIST_WHERE                                                                             \
+    SQL_VISIBLE_RUN " AND (? = 1 OR job_group.name = ?) AND (? = 0 OR run.state = ?) AND "         \
+                    "run.fire_at >= ? AND run.fire_at <= ? AND "                                   \
+                    "(run.fire_at < ? OR (run.fire_at = ? AND run.id < ?)) "                       \
+                    "ORDER BY run.fire_at DESC, run.id DESC LIMIT ?"
 #define SQL_VISIBLE_RUN "(? = 1 OR run.group_id IN (" SQL_64 "))"
 
 static const char list_all_sql[] = RUN_VIEW_COLUMNS "WHERE run.job_id > ? AND " RUN_LIST_WHERE;
@@ -111,7 +115,9 @@ int store_run_list(struct db_tx *tx, void *ctx, struct error *err)
     return 0;
 }
 
-/* --- one run ------------------------------------------------------------------------------------------------ */
+/* --- one run
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static void attempt_read(struct attempt_view *attempt, const struct db_result *result,
                          struct arena *arena)
@@ -169,8 +175,8 @@ static int attempts_read(struct db_tx *tx, struct arena *arena, struct run_view 
     run->attempts = ARENA_ARRAY(arena, struct attempt_view, db_row_count(result) + 1);
     while (db_next(result))
         attempt_read(&run->attempts[run->attempt_count++], result, arena);
-    bool listed = run->attempt_count &&
-                  run->attempts[run->attempt_count - 1].attempt == run->attempt;
+    bool listed =
+        run->attempt_count && run->attempts[run->attempt_count - 1].attempt == run->attempt;
     if (run->attempt > 0 && !listed)
         attempt_last(&run->attempts[run->attempt_count++], run);
     return 0;
@@ -187,9 +193,9 @@ static int notes_read(struct db_tx *tx, struct arena *arena, struct run_view *ru
         return -1;
     run->notes = ARENA_ARRAY(arena, struct note_view, db_row_count(result) + 1);
     while (db_next(result))
-        run->notes[run->note_count++] = (struct note_view){
-            .at = db_int(result, 0), .kind = text_of(result, 1), .text = text_of(result, 2)
-        };
+        run->notes[run->note_count++] = (struct note_view){ .at = db_int(result, 0),
+                                                            .kind = text_of(result, 1),
+                                                            .text = text_of(result, 2) };
     return 0;
 }
 
@@ -202,9 +208,10 @@ static int name_of_deleted(struct db_tx *tx, struct arena *arena, struct run_vie
 
     if (run->job)
         return 0;
-    if (DB_QUERY(tx, arena, &result, err,
-                 "SELECT definition FROM job_version WHERE job_id = ? ORDER BY version DESC LIMIT 1",
-                 DB_I(run->job_id)))
+    if (DB_QUERY(
+            tx, arena, &result, err,
+            "SELECT definition FROM job_version WHERE job_id = ? ORDER BY version DESC LIMIT 1",
+            DB_I(run->job_id)))
         return -1;
     if (db_next(result) && job_definition_read(&job, db_text(result, 0), arena, err) == 0)
         run->job = job.name;
@@ -248,7 +255,8 @@ int store_run_at(struct db_tx *tx, struct arena *arena, int64_t job_id, int64_t 
     return run_found(tx, arena, result, ret_run, err);
 }
 
-/* --- runs by hand --------------------------------------------------------------------------------------------- */
+/* --- runs by hand
+ * --------------------------------------------------------------------------------------------- */
 
 static int run_audit(struct db_tx *tx, const struct request *request, const char *action,
                      const struct run_view *run, const char *detail, struct arena *arena,
@@ -282,16 +290,17 @@ static int run_insert(struct db_tx *tx, struct run_add_op *op, const struct job 
 {
     if (ids_take(tx, "run", fire_at, &op->run_id, err))
         return -1;
-    if (DB_EXEC(tx,
-                "INSERT INTO run (id, day, job_id, shard, group_id, fire_at, fire_key, state, live, "
-                "attempt, token, lost_count, failed_count, job_version, schedule_version, priority, "
-                "origin, cause, planned_at, parent_run_id, created_by, parameters) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, 0, 0, 0, 0, 0, ?, ?, ?, 0, ?, ?, ?, ?)",
-                1, err, DB_I(op->run_id), DB_I(id_day(op->run_id)), DB_I(job->id),
-                DB_I(job->id % SHARD_COUNT), DB_I(job->group_id), DB_I(fire_at), DB_T(fire_key),
-                DB_I(RUN_PLANNED), DB_I(job->schedule_version), DB_I(job->priority), DB_I(origin),
-                DB_I(op->now_ms), parent ? DB_I(parent) : DB_N(),
-                DB_T(op->request->principal->name), DB_T(op->parameters)))
+    if (DB_EXEC(
+            tx,
+            "INSERT INTO run (id, day, job_id, shard, group_id, fire_at, fire_key, state, live, "
+            "attempt, token, lost_count, failed_count, job_version, schedule_version, priority, "
+            "origin, cause, planned_at, parent_run_id, created_by, parameters) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, 0, 0, 0, 0, 0, ?, ?, ?, 0, ?, ?, ?, ?)",
+            1, err, DB_I(op->run_id), DB_I(id_day(op->run_id)), DB_I(job->id),
+            DB_I(job->id % SHARD_COUNT), DB_I(job->group_id), DB_I(fire_at), DB_T(fire_key),
+            DB_I(RUN_PLANNED), DB_I(job->schedule_version), DB_I(job->priority), DB_I(origin),
+            DB_I(op->now_ms), parent ? DB_I(parent) : DB_N(), DB_T(op->request->principal->name),
+            DB_T(op->parameters)))
         return -1;
     if (store_run_find(tx, op->arena, op->run_id, &op->run, err) != 1)
         return -1;
@@ -337,8 +346,8 @@ int store_run_trigger(struct db_tx *tx, void *ctx, struct error *err)
         if (seen != 0)
             return seen < 0 ? -1 : 0;
     }
-    const char *key = arena_printf(op->arena, "manual:%s",
-                                   op->request_id ? op->request_id : random_hex(request));
+    const char *key =
+        arena_printf(op->arena, "manual:%s", op->request_id ? op->request_id : random_hex(request));
     if (run_insert(tx, op, &job, key, op->now_ms, CAUSE_MANUAL, 0, err))
         return -1;
     if (!op->request_id)
@@ -376,8 +385,8 @@ int store_run_rerun(struct db_tx *tx, void *ctx, struct error *err)
                  DB_I(source.id)))
         return -1;
     int64_t count = db_next(result) ? db_int(result, 0) : 0;
-    const char *key = arena_printf(op->arena, "rerun:%lld:%lld", (long long)source.id,
-                                   (long long)count + 1);
+    const char *key =
+        arena_printf(op->arena, "rerun:%lld:%lld", (long long)source.id, (long long)count + 1);
     op->parameters = source.parameters;
     return run_insert(tx, op, &job, key, source.fire_at, CAUSE_RERUN, source.id, err);
 }

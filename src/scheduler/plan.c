@@ -214,6 +214,7 @@ bool plan_job(struct scheduler *s, struct arena *arena, const struct job *job,
         *ret_bad = true; /* a schedule that does not advance */
         return false;
     }
+    spread(plan.runs, plan.run_count, job);
     *item = (struct plan_item){
         .job_id = job->id,
         .shard = shard_of_job(job->id),

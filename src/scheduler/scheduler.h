@@ -234,6 +234,7 @@ struct plan_run {
     int64_t fire_at;
     enum run_state state;        /* RUN_PLANNED; RUN_SKIPPED with cause: a single skipped fire */
     enum cause cause;            /* CAUSE_SCHEDULE, CAUSE_MISFIRE; or why skipped */
+    int64_t start_at;     /* with jitter: the row's due_at; 0: fire_at */
 };
 
 struct plan_gap {
