@@ -1,8 +1,6 @@
 #include "belfry/routes-tables.h"
 
-#ifdef WITH_JOB_EXECUTE
 #include "job-execute/task.h"
-#endif
 
 #include <assert.h>
 #include <string.h>
@@ -39,12 +37,10 @@ static void tables_find(struct tables *tables, const struct service *const *serv
             table_find(tables, route->answer);
         }
     }
-#ifdef WITH_JOB_EXECUTE
     static const char *const types[] = { "http", "script" };
 
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         table_find(tables, task_type_find(types[i])->settings);
-#endif
 }
 
 /* --- what they hold ------------------------------------------------------------------------- */
