@@ -234,6 +234,8 @@ static void take_event(struct scheduler *s, const struct scheduler_event *event)
 {
     switch (event->kind) {
     case EVENT_TICK:
+        /* perhaps the timer's, perhaps a little early: it does not ring twice by itself */
+        s->timer_told = INT64_MIN;
         return;
     case EVENT_LEASES:
         return shard_leases(s, event);
