@@ -195,7 +195,7 @@ def bench_fires(args, kill9):
                 f"p99 {step['p99_ms']:.1f}, max {step['max_ms']:.1f}; {step['cpu_us']:.0f} us CPU a "
                 f"fire ({step['cores']:.2f} cores, sink {step['sink_cores']:.2f}, all others "
                 f"{step['others']:.2f}), Pss {step['pss_mib']:.0f} MiB")
-            if step["p99_ms"] > 1000 or step["rate"] < 0.98 * jobs:
+            if step["p99_ms"] > 1000:
                 break
         pause_all(belfry, args.seconds)
         seen = json.loads(Keep(sink.port)("GET", "/sink/stats"))
