@@ -357,10 +357,11 @@ void plan_due(struct scheduler *s, const struct scheduler_event *event)
         s->scan_more = s->scan_more && idle > 0 && s->scan_extra < SCAN_EXTRA_MAX;
 }
 
-static void add_planned(struct scheduler *s, const struct job *job, const struct plan_item *item,
+static void add_planned(struct scheduler *s, struct job *job, const struct plan_item *item,
                         const int64_t *run_ids)
 {
     for (size_t i = 0; i < item->run_count; i++) {
+        job->adrift |= !run_ids[i]; /* a delay job that met its own past must not stay parked */
         if (item->runs[i].state != RUN_PLANNED || !run_ids[i] || run_find(s, run_ids[i]))
             continue;
         run_add(s, &(struct scheduler_run){ .id = run_ids[i],

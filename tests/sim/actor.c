@@ -168,6 +168,7 @@ static void choose_policies(struct world *world, struct scheduler_job *row)
     row->retry_timeouts = world_chance(world, 500);
     row->lost_max = (int32_t)world_between(world, 0, 5);
     row->priority = (int32_t)world_between(world, -3, 3);
+    row->jitter_ms = world_chance(world, 200) ? world_between(world, 1, 8000) : 0;
     row->start_deadline_ms = world_chance(world, 150) ? world_between(world, 500, 8000) : 0;
     row->route = (enum route_policy)world_between(world, ROUTE_LEAST_LOADED, ROUTE_ROUND_ROBIN);
     if (!world_chance(world, 100))

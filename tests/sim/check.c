@@ -207,7 +207,7 @@ void check_started(struct world *world, const struct executor_node *executor,
     if (job->row.promise == PROMISE_AT_MOST_ONCE && job->row.version == 1 && run->starts > 1)
         world_fail(world, "K2: run %lld of an at-most-once job started twice",
                    (long long)task->run_id);
-    if (SIM_T0 + world->now < run->row.fire_at - clock_error(world))
+    if (SIM_T0 + world->now < run->start_at - clock_error(world))
         world_fail(world, "K2: run %lld started before its time", (long long)task->run_id);
 }
 

@@ -122,6 +122,7 @@ struct sim_run {
     struct scheduler_run row;
     bool deleted;        /* by an edit, while PLANNED */
     int64_t inserted_at; /* true time */
+    int64_t start_at;    /* not before: fire_at and the job's jitter */
     int32_t starts;
     struct sim_grant grants[32];
     size_t grant_count;

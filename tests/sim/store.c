@@ -52,6 +52,7 @@ struct sim_run *store_insert(struct world *world, const struct scheduler_run *ro
     run->row = *row;
     run->row.id = store->next_run_id++;
     run->inserted_at = world->now;
+    run->start_at = row->due_at > row->fire_at ? row->due_at : row->fire_at;
     map_put(&store->runs, run->row.id, run);
     if (row->scheduled)
         map_put(&store->keys, unique_key(row->job_id, row->fire_at), run);
@@ -113,6 +114,7 @@ static int64_t insert_planned(struct world *world, const struct plan_item *item,
                                  .state = planned->state,
                                  .priority = job->row.priority,
                                  .fire_at = planned->fire_at,
+                                 .due_at = planned->start_at,
                                  .scheduled = true };
     const struct sim_run *there =
         map_get(&world->store.keys, unique_key(item->job_id, planned->fire_at));
