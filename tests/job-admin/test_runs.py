@@ -205,3 +205,19 @@ def test_two_stops_at_once_and_a_result_race(belfry, far_end):
         thread.join()
     assert set(statuses) <= {202, 409} and 202 in statuses
     assert belfry.wait_run(run_id)["state"] == "CANCELLED"
+
+
+def test_jitter_moves_the_start_and_not_the_fire(belfry, far_end):
+    job = belfry.job("jitter", http_task(far_end),
+                     {"every": {"interval_ms": 200, "start": "2026-01-01T00:00:00Z"}},
+                     jitter_ms=150, overlap={"policy": "parallel", "limit": 100})
+    far_end.wait_for(lambda requests: len(requests) >= 10)
+    belfry.api("POST", f"/api/v1/jobs/{job['id']}/disable", expect=200)
+    wait_for(lambda: all(run["state"] in Belfry.TERMINAL for run in
+                         belfry.items(f"/api/v1/runs?job={job['id']}")), "all to end")
+    runs = {run["id"]: run for run in belfry.items(f"/api/v1/runs?job={job['id']}")}
+    shifts = [ms(run["start_at"]) - ms(run["fire_at"]) for run in runs.values()]
+    assert all(0 <= shift <= 150 for shift in shifts) and len(set(shifts)) > 3, shifts
+    assert all(ms(run["fire_at"]) % 200 == 0 for run in runs.values())
+    for request in far_end.requests:
+        assert request.ns / 1e6 >= ms(runs[request.run_id]["start_at"]), "before its start"
