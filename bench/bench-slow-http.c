@@ -138,6 +138,7 @@ int main(int argc, char **argv)
     test_turn(&node, 2000);
     during = pss_mib();
     test_await_results(&node, (size_t)count, 120000);
+    test_turn(&node, 2500);
     after = pss_mib();
     printf("Pss idle                  %8.1f MiB\n", before);
     printf("Pss with all in flight    %8.1f MiB, %.1f KiB each, ratio %.2f to idle\n", during,

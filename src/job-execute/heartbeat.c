@@ -5,6 +5,7 @@
 #include "job-execute/execute.h"
 
 #include <event2/event.h>
+#include <malloc.h>
 #include <stdlib.h>
 
 /*
@@ -98,12 +99,26 @@ static void beat_all(evutil_socket_t fd, short what, void *ctx)
     }
 }
 
+/* After thousands of attempts at once the heap is as large as it was with them: nobody needs it now. */
+static void memory_give_back(struct execute *execute)
+{
+    enum { MANY = 1000 };
+
+    if (execute->attempts > execute->attempts_peak)
+        execute->attempts_peak = execute->attempts;
+    if (execute->attempts_peak < MANY || execute->attempts > execute->attempts_peak / 16)
+        return;
+    malloc_trim(0);
+    execute->attempts_peak = 0;
+}
+
 static void beat_second(evutil_socket_t fd, short what, void *ctx)
 {
     struct execute *execute = ctx;
 
     peers_refresh(&execute->peers);
     seen_turn(&execute->seen, clock_mono_ms());
+    memory_give_back(execute);
     beat_all(fd, what, execute);
 }
 

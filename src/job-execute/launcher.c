@@ -39,7 +39,7 @@ struct launch {
     int fds[LAUNCH_FD_COUNT];     /* to be handed over; -1 afterwards */
     int out, err, control;        /* ours; -1: closed */
     struct event *out_event, *err_event, *control_event;
-    bool paused, stopping;
+    bool paused, stopping, started;
     struct launch_result result;
     struct error failure;
 };
@@ -296,6 +296,7 @@ static void message_take(struct launch *launch, const struct launch_message *mes
 
     switch (message->kind) {
     case LAUNCH_MESSAGE_STARTED:
+        launch->started = true;
         launch->events.started(launch->ctx);
         return;
     case LAUNCH_MESSAGE_FAILED:
@@ -330,8 +331,11 @@ static void control_readable(evutil_socket_t fd, short what, void *ctx)
         message_take(launch, &message);
         return;
     }
-    launch->result.end = LAUNCH_LOST;
-    error_set(&launch->failure, ERR_IO, "the supervisor of the script has died");
+    launch->result.end = launch->started ? LAUNCH_LOST : LAUNCH_NOT_STARTED;
+    if (launch->started)
+        error_set(&launch->failure, ERR_IO, "the supervisor of the script has died");
+    else
+        error_set(&launch->failure, ERR_IO, "script could not be started: %s", "no supervisor");
     launch->result.err = &launch->failure;
     launch_end(launch);
 }

@@ -9,6 +9,8 @@
 enum {
     PREFIX_MAX = 24,            /* time, stream, two spaces */
     MARKER_MAX = 64,
+    TAIL_RESERVE = 24 * 1024,   /* of a quota, for the last lines */
+    OWN_RESERVE = 4 * 1024,     /* beyond it, for lines of our own */
     ESCAPE_GROWTH = 4,          /* one byte of input is at most so many of output */
 };
 
@@ -19,6 +21,8 @@ void run_log_init(struct run_log *log, int64_t size_max)
     buf_init(&log->out.line, LOG_JSON_MAX);
     buf_init(&log->err.line, LOG_LINE_MAX);
     buf_init(&log->chunk, LOG_CHUNK_MAX);
+    buf_init(&log->tail, LOG_TAIL_HALF);
+    buf_init(&log->tail_before, LOG_TAIL_HALF);
 }
 
 void run_log_done(struct run_log *log)
@@ -26,6 +30,8 @@ void run_log_done(struct run_log *log)
     buf_done(&log->out.line);
     buf_done(&log->err.line);
     buf_done(&log->chunk);
+    buf_done(&log->tail);
+    buf_done(&log->tail_before);
     free(log->json);
     log->json = NULL;
 }
@@ -113,32 +119,109 @@ static void chunk_add_line(struct run_log *log, struct str line, int64_t at)
         log->chunk_first_at = at;
 }
 
-static void line_write(struct run_log *log, char stream, struct str line, int64_t cut, int64_t at)
+/* The text of a line in a chunk. */
+static void line_render(struct buf *text, char stream, struct str line, int64_t cut, int64_t at)
 {
-    struct buf text;
 
     if (line.size > LOG_LINE_MAX) {
         cut += (int64_t)(line.size - LOG_LINE_MAX);
         line.size = LOG_LINE_MAX;
     }
-    buf_init(&text, PREFIX_MAX + LOG_LINE_MAX * ESCAPE_GROWTH + MARKER_MAX);
-    buf_add_number(&text, at);
-    buf_printf(&text, " %c ", stream);
-    add_text(&text, line);
-    if (text.size > LOG_LINE_MAX - MARKER_MAX || cut) {
-        size_t size = text.size < LOG_LINE_MAX - MARKER_MAX ? text.size : LOG_LINE_MAX - MARKER_MAX;
+    buf_init(text, PREFIX_MAX + LOG_LINE_MAX * ESCAPE_GROWTH + MARKER_MAX);
+    buf_add_number(text, at);
+    buf_printf(text, " %c ", stream);
+    add_text(text, line);
+    if (text->size > LOG_LINE_MAX - MARKER_MAX || cut) {
+        size_t size =
+            text->size < LOG_LINE_MAX - MARKER_MAX ? text->size : LOG_LINE_MAX - MARKER_MAX;
 
-        while (((unsigned char)text.bytes[size] & 0xc0) == 0x80)
+        while (((unsigned char)text->bytes[size] & 0xc0) == 0x80)
             size--;
-        cut += (int64_t)(text.size - size);
-        text.size = size;
+        cut += (int64_t)(text->size - size);
+        text->size = size;
         if (cut)
-            buf_printf(&text, " [%lld bytes more]", (long long)cut);
+            buf_printf(text, " [%lld bytes more]", (long long)cut);
     }
-    buf_add_char(&text, '\n');
-    if (log->full || log->bytes + (int64_t)text.size > log->size_max) {
+    buf_add_char(text, '\n');
+}
+
+/* --- the tail ------------------------------------------------------------------------------------------- */
+
+/* One line in the tail: this, then so many bytes as they came. */
+struct tail_line {
+    int64_t at;
+    uint16_t size;
+    char stream;
+};
+
+static int64_t quota(const struct run_log *log)
+{
+    return log->size_max > 4 * TAIL_RESERVE ? log->size_max - TAIL_RESERVE : log->size_max;
+}
+
+static void tail_add(struct run_log *log, char stream, struct str line, int64_t at)
+{
+    struct tail_line head = { at, 0, stream };
+
+    if (quota(log) == log->size_max)
+        return;                   /* too small to keep two ends of it */
+    if (line.size > LOG_TAIL_LINE_MAX)
+        line.size = LOG_TAIL_LINE_MAX;
+    head.size = (uint16_t)line.size;
+    if (log->tail.size + sizeof head + line.size > LOG_TAIL_HALF) {
+        struct buf swap = log->tail_before;
+
+        log->tail_before = log->tail;
+        log->tail = swap;
+        buf_clear(&log->tail);
+    }
+    buf_add(&log->tail, &head, sizeof head);
+    buf_add(&log->tail, line.bytes, line.size);
+}
+
+static void tail_write(struct run_log *log, const struct buf *tail)
+{
+    for (size_t at = 0; at < tail->size;) {
+        struct tail_line head;
+        struct buf text;
+
+        memcpy(&head, tail->bytes + at, sizeof head);
+        at += sizeof head;
+        line_render(&text, head.stream, (struct str){ tail->bytes + at, head.size }, 0, head.at);
+        at += head.size;
+        if (log->bytes + (int64_t)text.size <= log->size_max) {
+            chunk_add_line(log, buf_str(&text), head.at);
+            log->dropped -= head.size + 1;
+        }
+        buf_done(&text);
+    }
+}
+
+static void tail_end(struct run_log *log)
+{
+    char text[64];
+    int64_t kept = (int64_t)(log->tail.size + log->tail_before.size);
+
+    if (!kept || log->dropped <= kept) /* nothing is left out, but for what is cut of lines */
+        kept = 0;
+    snprintf(text, sizeof text, "[%lld bytes are left out here]", (long long)(log->dropped - kept));
+    if (log->tail.size)
+        run_log_line(log, 'e', text, log->chunk_last_at);
+    tail_write(log, &log->tail_before);
+    tail_write(log, &log->tail);
+    buf_clear(&log->tail);
+    buf_clear(&log->tail_before);
+}
+
+static void line_write(struct run_log *log, char stream, struct str line, int64_t cut, int64_t at)
+{
+    struct buf text;
+
+    line_render(&text, stream, line, cut, at);
+    if (log->bytes + (int64_t)text.size > quota(log)) {
         log->full = true;
         log->dropped += (int64_t)text.size;
+        tail_add(log, stream, line, at);
     } else
         chunk_add_line(log, buf_str(&text), at);
     buf_done(&text);
@@ -155,6 +238,22 @@ static void keep_json(struct run_log *log, struct str line)
     log->json = memory_strndup(line.bytes, line.size);
 }
 
+static void keep_error(struct run_log *log, struct str line)
+{
+    line = str_trim(line);
+    if (!line.size)
+        return;
+    if (line.size > LOG_LAST_ERROR_MAX)
+        line.size = LOG_LAST_ERROR_MAX;
+    memcpy(log->last_error, line.bytes, line.size);
+    log->last_error[line.size] = '\0';
+}
+
+void run_log_last_error(const struct run_log *log, struct buf *out)
+{
+    add_text(out, str_of(log->last_error));
+}
+
 static void line_end(struct run_log *log, struct log_stream *stream, char name)
 {
     struct str line = buf_str(&stream->line);
@@ -163,9 +262,12 @@ static void line_end(struct run_log *log, struct log_stream *stream, char name)
         line.size--;
     if (name == 'o' && log->keep_json && !stream->skipping)
         keep_json(log, line);
-    if (log->full)
+    if (name == 'e')
+        keep_error(log, line);
+    if (log->full) {
         log->dropped += (int64_t)line.size + stream->skipped + 1;
-    else
+        tail_add(log, name, line, stream->first_at);
+    } else
         line_write(log, name, line, stream->skipped, stream->first_at);
     buf_clear(&stream->line);
     stream->skipping = false;
@@ -204,9 +306,16 @@ void run_log_add(struct run_log *log, char name, const char *bytes, size_t size,
     }
 }
 
-void run_log_line(struct run_log *log, char stream, const char *text, int64_t now_ms)
+void run_log_line(struct run_log *log, char stream, const char *line, int64_t now_ms)
 {
-    line_write(log, stream, str_of(text), 0, now_ms);
+    struct buf text;
+
+    line_render(&text, stream, str_of(line), 0, now_ms);
+    if (log->size_max > 0 && log->bytes + (int64_t)text.size <= log->size_max + OWN_RESERVE)
+        chunk_add_line(log, buf_str(&text), now_ms);
+    else
+        log->dropped += (int64_t)text.size;
+    buf_done(&text);
 }
 
 void run_log_end(struct run_log *log)
@@ -215,6 +324,7 @@ void run_log_end(struct run_log *log)
         line_end(log, &log->out, 'o');
     if (log->err.line.size || log->err.skipping)
         line_end(log, &log->err, 'e');
+    tail_end(log);
 }
 
 void run_log_flush(struct run_log *log, bool last)

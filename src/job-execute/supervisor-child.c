@@ -26,11 +26,13 @@ static void child_fail(const struct supervisor_child *child, enum launch_step st
 
 static void signals_reset(void)
 {
+    static const int ignored[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE };
     struct sigaction action = { .sa_handler = SIG_DFL };
     sigset_t none;
 
-    for (int signal = 1; signal < NSIG; signal++)
-        sigaction(signal, &action, NULL);
+    /* What the launcher ignores; handlers go with exec anyway. */
+    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
+        sigaction(ignored[i], &action, NULL);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
 }

@@ -88,6 +88,20 @@ static const char *signal_text(const struct script_attempt *script, int signal, 
     return arena_printf(arena, "ended by signal %d (%s)", signal, sigabbrev_np(signal));
 }
 
+/* With what the script said last, which is mostly why. */
+static const char *exit_text(const struct script_attempt *script, int code, struct arena *arena)
+{
+    struct buf said;
+    const char *text;
+
+    buf_init(&said, MESSAGE_MAX);
+    run_log_last_error(&script->attempt->log, &said);
+    text = arena_printf(arena, said.size ? "exit code %d: %s" : "exit code %d", code,
+                        buf_text(&said));
+    buf_done(&said);
+    return text;
+}
+
 static void exited(const struct script_attempt *script, const struct launch_result *launched,
                    struct arena *arena, struct attempt_result *result)
 {
@@ -102,7 +116,7 @@ static void exited(const struct script_attempt *script, const struct launch_resu
     }
     if (launched->exit_code) {
         result->cause = CAUSE_EXIT_CODE;
-        result->message = arena_printf(arena, "exit code %d", launched->exit_code);
+        result->message = exit_text(script, launched->exit_code, arena);
     } else {
         result->cause = CAUSE_OK;
         result->outcome = RUN_SUCCEEDED;

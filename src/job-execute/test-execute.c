@@ -303,7 +303,7 @@ static void test_execute_log_flood(void **state)
                                                        "\"yes flood | head -c 400000\"}");
         test_dispatch(&node, &run);
     }
-    test_await_results(&node, 40, 30000);
+    test_await_results(&node, 40, 110000);
     assert_true(log_sender_backlog(node.execute->log_sender) <= 2 << 20);
     for (int64_t i = 1; i <= 40; i++)
         assert_int_equal(test_result(&node, i)->outcome, RUN_SUCCEEDED);
@@ -311,7 +311,7 @@ static void test_execute_log_flood(void **state)
 
 static int start_small_backlog(void **state)
 {
-    return start_with(state, "[execute]\nlog_backlog = 1m\n");
+    return start_with(state, "[execute]\nlog_backlog = 1m\nscript_nice = 0\n");
 }
 
 int main(void)

@@ -345,7 +345,7 @@ bool test_stop(struct test_node *test, int64_t run_id, int32_t attempt, int32_t 
 
 void test_turn(struct test_node *test, int ms)
 {
-    struct timeval wait = { 0, ms * 1000 };
+    struct timeval wait = { ms / 1000, ms % 1000 * 1000 };
 
     event_base_loopexit(test->base, &wait);
     event_base_dispatch(test->base);

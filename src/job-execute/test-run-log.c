@@ -168,6 +168,45 @@ static void test_run_log_quota(void **state)
     sink_done(&sink);
 }
 
+/* The end of a log over its quota is kept, and how much is missing in between is said. */
+static void test_run_log_tail(void **state)
+{
+    struct sink sink;
+    char text[64];
+
+    (void)state;
+    sink_init(&sink, 200000);
+    for (int i = 0; i < 100000; i++) {
+        snprintf(text, sizeof text, "line %d\n", i);
+        add(&sink, i % 2 ? 'e' : 'o', text, 5);
+    }
+    finish(&sink);
+    assert_true(sink.log.bytes <= 200000);
+    assert_int_equal(sink.log.bytes, sink.text.size);
+    assert_non_null(strstr(buf_text(&sink.text), "5 o line 0\n"));
+    assert_non_null(strstr(buf_text(&sink.text), " bytes are left out here]\n"));
+    assert_non_null(strstr(buf_text(&sink.text), "5 o line 99998\n5 e line 99999\n"));
+    assert_true(sink.log.dropped > 500000);
+    assert_int_equal(sink.last, 1);
+    sink_done(&sink);
+}
+
+static void test_run_log_last_error(void **state)
+{
+    struct sink sink;
+    struct buf said;
+
+    (void)state;
+    sink_init(&sink, 1 << 20);
+    buf_init(&said, 2000);
+    add(&sink, 'e', "first\n  ValueError: \x1b[1mno\n\n", 5);
+    add(&sink, 'o', "after\n", 5);
+    run_log_last_error(&sink.log, &said);
+    assert_string_equal(buf_text(&said), "ValueError: \\x1b[1mno");
+    buf_done(&said);
+    sink_done(&sink);
+}
+
 static void test_run_log_chunks(void **state)
 {
     struct sink sink;
@@ -224,6 +263,8 @@ int main(void)
         cmocka_unit_test(test_run_log_long_line),
         cmocka_unit_test(test_run_log_cuts_whole_characters),
         cmocka_unit_test(test_run_log_quota),
+        cmocka_unit_test(test_run_log_tail),
+        cmocka_unit_test(test_run_log_last_error),
         cmocka_unit_test(test_run_log_chunks),
         cmocka_unit_test(test_run_log_no_room_at_the_node),
         cmocka_unit_test(test_run_log_keeps_json),
