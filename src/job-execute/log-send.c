@@ -77,7 +77,7 @@ static void log_call_free(struct log_call *call)
 static void chunks_stored(struct log_call *call)
 {
     call->sender->stored_mono_ms = clock_mono_ms();
-    peer_answered(call->peer);
+    peer_answered(call->peer, PEER_LOGS);
     LIST_EACH_SAFE(&call->chunks, link)
         chunk_stored(call->sender, CONTAINER_OF(link, struct log_chunk, link));
 }
@@ -85,11 +85,9 @@ static void chunks_stored(struct log_call *call)
 /* Put back in front, in their order: chunks of an attempt are sent in order. */
 static void chunks_failed(struct log_call *call)
 {
-    int64_t mono_ms = clock_mono_ms();
-    struct peer *next;
+    struct peer *next =
+        peers_next(call->sender->peers, call->peer, PEER_LOGS, clock_mono_ms());
 
-    peer_failed(call->peer, mono_ms);
-    next = peers_next(call->sender->peers, call->peer, mono_ms);
     LIST_EACH_SAFE(&call->peer->chunks, link) {
         list_remove(link);
         list_add_tail(&call->chunks, link);
@@ -105,10 +103,9 @@ static void chunks_answered(void *ctx, const void *answer, bool sent, const stru
 
     (void)sent;
     call->peer->log_calls--;
-    if (!answer && !call->peer->logs_fail)
+    if (!answer && peer_failed(call->peer, PEER_LOGS, clock_mono_ms()))
         LOG_WARN("log chunks not stored, trying again", "admin", call->peer->instance, "error",
                  error_english(err));
-    call->peer->logs_fail = !answer;
     if (answer)
         chunks_stored(call);
     else
@@ -169,7 +166,7 @@ static void log_flush(evutil_socket_t fd, short what, void *ctx)
 
         if (list_empty(&peer->chunks) || peer->log_calls)
             continue;
-        if (peer->retry_mono_ms <= mono_ms)
+        if (!peer_rests(peer, PEER_LOGS, mono_ms))
             log_call_start(sender, peer);
         else
             waits = true;

@@ -76,7 +76,13 @@ static struct peer *peer_after(const struct peers *peers, const struct peer *pee
     return CONTAINER_OF(next, struct peer, link);
 }
 
-struct peer *peers_next(struct peers *peers, struct peer *after, int64_t mono_ms)
+bool peer_rests(const struct peer *peer, enum peer_line line, int64_t mono_ms)
+{
+    return peer->health[line].retry_mono_ms > mono_ms;
+}
+
+struct peer *peers_next(struct peers *peers, struct peer *after, enum peer_line line,
+                        int64_t mono_ms)
 {
     struct peer *later = NULL;
 
@@ -84,12 +90,12 @@ struct peer *peers_next(struct peers *peers, struct peer *after, int64_t mono_ms
          peer = peer_after(peers, peer)) {
         if (!peer->listed)
             continue;
-        if (peer->retry_mono_ms <= mono_ms)
+        if (!peer_rests(peer, line, mono_ms))
             return peer;
         if (!later)
             later = peer;
     }
-    if (after->listed && after->retry_mono_ms <= mono_ms)
+    if (after->listed && !peer_rests(after, line, mono_ms))
         return after;
     return later ? later : after;
 }
@@ -99,16 +105,19 @@ const char *peer_instance(const struct peer *peer)
     return strcmp(peer->instance, "local") ? peer->instance : NULL;
 }
 
-void peer_failed(struct peer *peer, int64_t mono_ms)
+bool peer_failed(struct peer *peer, enum peer_line line, int64_t mono_ms)
 {
-    peer->backoff_ms = peer->backoff_ms ? peer->backoff_ms * 2 : PEER_BACKOFF_FIRST_MS;
-    if (peer->backoff_ms > PEER_BACKOFF_MAX_MS)
-        peer->backoff_ms = PEER_BACKOFF_MAX_MS;
-    peer->retry_mono_ms = mono_ms + peer->backoff_ms;
+    struct peer_health *health = &peer->health[line];
+    bool first = !health->backoff_ms;
+
+    health->backoff_ms = first ? PEER_BACKOFF_FIRST_MS : health->backoff_ms * 2;
+    if (health->backoff_ms > PEER_BACKOFF_MAX_MS)
+        health->backoff_ms = PEER_BACKOFF_MAX_MS;
+    health->retry_mono_ms = mono_ms + health->backoff_ms;
+    return first;
 }
 
-void peer_answered(struct peer *peer)
+void peer_answered(struct peer *peer, enum peer_line line)
 {
-    peer->backoff_ms = 0;
-    peer->retry_mono_ms = 0;
+    peer->health[line] = (struct peer_health){ 0 };
 }

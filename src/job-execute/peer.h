@@ -13,6 +13,14 @@
  */
 struct node;
 
+/* Reports and logs fail apart: a store of logs that is full must not hold up a result. */
+enum peer_line { PEER_REPORTS, PEER_LOGS, PEER_LINE_COUNT };
+
+struct peer_health {
+    int64_t retry_mono_ms;        /* no calls before: the last one failed */
+    int backoff_ms;               /* 0: the last one did not */
+};
+
 struct peer {
     struct list link;
     char *instance;               /* "local" or "http://host:port" */
@@ -20,11 +28,9 @@ struct peer {
     struct list reports;          /* struct execute_report: to be sent */
     struct list chunks;           /* struct log_chunk: to be sent */
     size_t report_calls, log_calls; /* under way */
-    bool reports_fail, logs_fail; /* said so already */
     bool beating;                 /* a heartbeat is under way */
     bool beat_again;              /* another one at once when it is back */
-    int64_t retry_mono_ms;        /* no calls before: it failed */
-    int backoff_ms;
+    struct peer_health health[PEER_LINE_COUNT];
 };
 
 struct peers {
@@ -43,10 +49,13 @@ void peers_refresh(struct peers *peers);
 struct peer *peers_find(struct peers *peers, const char *instance);
 /* The next one to try after this one, round and round; the same when there is no other. Those that
  * are to be left alone for now come last. */
-struct peer *peers_next(struct peers *peers, struct peer *after, int64_t mono_ms);
+struct peer *peers_next(struct peers *peers, struct peer *after, enum peer_line line,
+                        int64_t mono_ms);
 /* For call_send: NULL for this process. */
 const char *peer_instance(const struct peer *peer);
-void peer_failed(struct peer *peer, int64_t mono_ms);
-void peer_answered(struct peer *peer);
+bool peer_rests(const struct peer *peer, enum peer_line line, int64_t mono_ms);
+/* true: it is the first failure after a success. */
+bool peer_failed(struct peer *peer, enum peer_line line, int64_t mono_ms);
+void peer_answered(struct peer *peer, enum peer_line line);
 
 #endif

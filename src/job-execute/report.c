@@ -107,7 +107,7 @@ static void report_refused(struct reporter *reporter, struct execute_report *rep
     unsigned rounds;
     int64_t wait = PARK_FIRST_MS;
 
-    report->peer = peers_next(reporter->peers, report->peer, mono_ms);
+    report->peer = peers_next(reporter->peers, report->peer, PEER_REPORTS, mono_ms);
     report->refusals++;
     if (report->refusals % reporter->peers->count) {
         report_to_peer(report, report->peer);
@@ -123,7 +123,7 @@ static void report_refused(struct reporter *reporter, struct execute_report *rep
 
 static void report_failed(struct reporter *reporter, struct execute_report *report, int64_t mono_ms)
 {
-    report_to_peer(report, peers_next(reporter->peers, report->peer, mono_ms));
+    report_to_peer(report, peers_next(reporter->peers, report->peer, PEER_REPORTS, mono_ms));
 }
 
 /* --- one call ------------------------------------------------------------------------------------ */
@@ -166,14 +166,11 @@ static void reports_answered(void *ctx, const void *answer, bool sent, const str
     if (reported && reported->verdict_count != call->request.item_count)
         reported = NULL;
     if (reported)
-        peer_answered(call->peer);
-    else
-        peer_failed(call->peer, clock_mono_ms());
-    if (!reported && !call->peer->reports_fail)
+        peer_answered(call->peer, PEER_REPORTS);
+    else if (peer_failed(call->peer, PEER_REPORTS, clock_mono_ms()))
         LOG_WARN("reports not taken, trying again", "admin", call->peer->instance, "reports",
                  log_int((int64_t)call->request.item_count), "error",
                  err ? error_english(err) : "answer does not fit");
-    call->peer->reports_fail = !reported;
     call_settle(call, reported);
     call_free(call);
     event_active(reporter->flush, 0, 0);
@@ -267,9 +264,9 @@ static void spool_due(struct reporter *reporter, int64_t made_before_ms)
 /* A job-admin that is away hands what waits for it to one that is not. */
 static void peer_relieve(struct reporter *reporter, struct peer *peer, int64_t mono_ms)
 {
-    struct peer *next = peers_next(reporter->peers, peer, mono_ms);
+    struct peer *next = peers_next(reporter->peers, peer, PEER_REPORTS, mono_ms);
 
-    if (next == peer || next->retry_mono_ms > mono_ms)
+    if (next == peer || peer_rests(next, PEER_REPORTS, mono_ms))
         return;
     LIST_EACH_SAFE(&peer->reports, link)
         report_to_peer(CONTAINER_OF(link, struct execute_report, link), next);
@@ -277,7 +274,7 @@ static void peer_relieve(struct reporter *reporter, struct peer *peer, int64_t m
 
 static void peer_flush(struct reporter *reporter, struct peer *peer, int64_t mono_ms)
 {
-    if (peer->retry_mono_ms > mono_ms) {
+    if (peer_rests(peer, PEER_REPORTS, mono_ms)) {
         peer_relieve(reporter, peer, mono_ms);
         return;
     }
