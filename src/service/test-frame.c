@@ -113,7 +113,21 @@ static void on_job(struct request *request)
     http_answer(request->exchange, 200, "text/x-test", STR("done"));
 }
 
+static struct http_exchange *streaming;
+
+static void on_log(struct request *request)
+{
+    streaming = request->exchange;
+    http_stream_begin(request->exchange, 200, "text/event-stream");
+    http_stream_event(request->exchange, "1", NULL, STR("one"));
+}
+
 static const struct route routes[] = {
+    { .method = HTTP_POST,
+      .pattern = "/api/v1/runs/{id}/log",
+      .permission = PERM_VIEW,
+      .handle = on_log,
+      .stream = true },
     { .method = HTTP_POST,
       .pattern = "/api/v1/jobs/{id}/run",
       .permission = PERM_OPERATE,
@@ -458,10 +472,19 @@ static void forward_handle(void *ctx, struct http_exchange *exchange,
 }
 
 struct fetched {
-    bool done;
+    bool done, piece;
     int status;
-    char etag[20], type[40], body[500];
+    char etag[20], type[40], body[500], pieces[500];
 };
+
+static void on_piece(void *ctx, int status, struct str bytes)
+{
+    struct fetched *f = ctx;
+
+    f->piece = true;
+    f->status = status;
+    strncat(f->pieces, bytes.bytes, bytes.size);
+}
 
 static void text_copy(char *to, size_t size, struct str text)
 {
@@ -539,6 +562,48 @@ static void test_request_is_passed_on(void **state)
     http_server_free(&front);
 }
 
+/* The front passes on what comes while the far end is still writing. */
+static void test_stream_is_passed_on(void **state)
+{
+    (void)state;
+    struct grant grant = { 0, ROLE_VIEWER };
+    char name[] = "ann";
+    const struct principal ann = { .name = name, .grants = &grant, .grant_count = 1 };
+    const struct http_header accept = { STR("Accept"), STR("text/event-stream") };
+    struct http_server_settings settings = { .listen = "127.0.0.1:0", .handle = forward_handle };
+    struct fetched fetched = { 0 };
+    struct http_server *front;
+    struct error err;
+    char url[100];
+
+    forward_as = &ann;
+    streaming = NULL;
+    assert_int_equal(http_server_new(client.frame->node.base, &settings, &front, &err), 0);
+    snprintf(url, sizeof url, "http://127.0.0.1:%u/api/v1/runs/7/log", http_server_port(front));
+    const struct http_call_request request = {
+        .method = "POST", .url = url, .response_max = 10000, .headers = &accept, .header_count = 1
+    };
+    http_call_stream(client.frame->node.http, &request, on_piece, on_fetched, &fetched);
+    pump(&fetched.piece);
+    assert_string_equal(fetched.pieces, "id: 1\ndata: one\n\n");
+    http_stream_event(streaming, "2", NULL, STR("two"));
+    http_stream_end(streaming);
+    pump(&fetched.done);
+    assert_int_equal(fetched.status, 200);
+    assert_string_equal(fetched.type, "text/event-stream");
+    assert_string_equal(fetched.pieces, "id: 1\ndata: one\n\nid: 2\ndata: two\n\n");
+    /* an answer that is no stream comes as it is */
+    grant.group_id = 5;
+    grant.role = ROLE_NONE;
+    fetched = (struct fetched){ 0 };
+    http_call_stream(client.frame->node.http, &request, on_piece, on_fetched, &fetched);
+    pump(&fetched.done);
+    assert_int_equal(fetched.status, 403);
+    assert_string_equal(fetched.type, "application/problem+json");
+    assert_non_null(strstr(fetched.pieces, "your role does not allow this"));
+    http_server_free(&front);
+}
+
 static void test_unsigned_requests_are_refused(void **state)
 {
     (void)state;
@@ -566,6 +631,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_answer_after_the_caller_has_gone, setup, teardown),
         cmocka_unit_test_setup_teardown(test_local_calls_are_abandoned_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_request_is_passed_on, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_stream_is_passed_on, setup, teardown),
         cmocka_unit_test_setup_teardown(test_unsigned_requests_are_refused, setup, teardown),
     };
 

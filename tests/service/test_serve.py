@@ -11,18 +11,19 @@ import subprocess
 import pytest
 
 from belfry import BINARY, PATIENCE_S, TOP, Belfry, free_port, http_call, wait_for
+from servers import Servers
 
 USAGE, DEPENDENCY, DATA, BUSY, CONFIG = 64, 69, 73, 75, 78
 
 
-def run(*args, settings=None, env=None, cwd=None):
+def run(*args, settings=None, env=None, cwd=None, wrapper=()):
     """Runs `belfry ARGS` to its end; settings go in by environment."""
     environment = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", **(env or {})}
     environment.update({name: value for name, value in os.environ.items()
                         if name.endswith("SAN_OPTIONS")})
     for key, value in (settings or {}).items():
         environment["BELFRY_" + re.sub("[.-]", "_", key).upper()] = str(value)
-    return subprocess.run([str(BINARY), *map(str, args)], env=environment, cwd=cwd or "/",
+    return subprocess.run([*wrapper, str(BINARY), *map(str, args)], env=environment, cwd=cwd or "/",
                           stdin=subprocess.DEVNULL, capture_output=True, text=True,
                           timeout=PATIENCE_S)
 
@@ -67,10 +68,11 @@ def test_data_folder_is_a_file(settings, tmp_path):
     refused(run("serve", settings=settings), DATA, "is not a folder")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_data_folder_cannot_be_written(settings, tmp_path):
     (tmp_path / "data").mkdir(mode=0o500)
-    refused(run("serve", settings=settings), DATA, "cannot write to the data folder")
+    # root may write everywhere, unless it is without this capability
+    wrapper = ["setpriv", "--bounding-set=-dac_override"] if os.geteuid() == 0 else []
+    refused(run("serve", settings=settings, wrapper=wrapper), DATA, "cannot write to the data folder")
 
 
 def test_second_process_on_the_same_data_folder(settings):
@@ -144,8 +146,31 @@ def test_database_away_at_the_start():
         assert str(port) in belfry.log()
         assert http_call(belfry.metrics_port, "GET", "/healthz").status == 200
         answer = http_call(belfry.metrics_port, "GET", "/readyz")
-        assert answer.status == 503 and "not ready" in answer.text
+        assert answer.status == 503 and answer.text.startswith("not ready: ")
+        # the gateway answers meanwhile, and says no more than it must
+        assert http_call(belfry.port, "GET", "/healthz").status == 200
+        assert belfry.api("GET", "/api/v1/jobs", key="bf_x").status == 503
         assert belfry.stop() == 0  # a stop does not wait for it
+
+
+@pytest.mark.parametrize("kind", ["postgres", "mysql"])
+def test_database_that_comes_later(kind):
+    with Servers(kind) as servers:
+        server = getattr(servers, kind)
+        settings = {"store.url": server.fresh("later"), "store.password": server.password}
+        server.stop()
+        with Belfry(settings=settings, set_up=False, ready=False) as belfry:
+            wait_for(lambda: "waiting for the store" in belfry.log(), "the line that says what for")
+            assert server.password not in belfry.log()
+            server.start()
+            belfry.wait_ready()
+            belfry.set_up()
+            # and goes away once more: not ready, then by itself ready again
+            server.stop()
+            wait_for(lambda: http_call(belfry.port, "GET", "/readyz").status == 503, "the loss")
+            server.start()
+            belfry.wait_ready()
+            assert belfry.api("GET", "/api/v1/users", expect=200).json["items"]
 
 
 def test_database_of_no_known_kind(settings):
