@@ -47,19 +47,22 @@ def say(text):
     print(text, flush=True)
 
 
-def session_pids(leader):
-    """All processes of the server: it leads a session of its own."""
-    pids = []
+def family(leader):
+    """The server and its descendants: the launcher, and scripts."""
+    parents = {}
     for entry in pathlib.Path("/proc").iterdir():
         with contextlib.suppress(OSError, ValueError):
-            if int((entry / "stat").read_text().rsplit(")", 1)[1].split()[3]) == leader:
-                pids.append(int(entry.name))
+            fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
+            parents.setdefault(int(fields[1]), []).append(int(entry.name))
+    pids = [leader]
+    for pid in pids:
+        pids += parents.get(pid, [])
     return pids
 
 
 def pss_mib(leader):
     total = 0
-    for pid in session_pids(leader):
+    for pid in family(leader):
         with contextlib.suppress(OSError):
             text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
             total += int(re.search(r"^Pss:\s+(\d+)", text, re.M).group(1))
@@ -97,16 +100,22 @@ class Keep:
         return text
 
 
-def create_jobs(belfry, first, count, body_of):
-    """Through the API on 8 connections; returns jobs a second."""
+def on_connections(belfry, items, ask):
+    """ask(call, item) for each, on 8 connections; returns how many a second."""
     def some(lane):
         call = Keep(belfry.port, belfry.key)
-        for i in range(first + lane, first + count, 8):
-            call("POST", "/api/v1/jobs", body_of(i))
+        for item in items[lane::8]:
+            ask(call, item)
     begun = time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         list(pool.map(some, range(8)))
-    return count / (time.monotonic() - begun)
+    return len(items) / (time.monotonic() - begun)
+
+
+def create_jobs(belfry, first, count, body_of):
+    """Through the API; returns jobs a second."""
+    return on_connections(belfry, range(first, first + count),
+                          lambda call, i: call("POST", "/api/v1/jobs", body_of(i)))
 
 
 def http_job(i, sink, schedule):
@@ -212,10 +221,10 @@ def bench_fires(args, kill9):
 
 def pause_all(belfry, seconds):
     """Disables every job and waits until nothing is under way, so that all can be counted."""
-    call = Keep(belfry.port, belfry.key)
     ids = [job["id"] for job in belfry.items("/api/v1/jobs?limit=500")]
-    for job_id in ids:
-        call("POST", f"/api/v1/jobs/{job_id}/disable")
+    on_connections(belfry, ids,
+                   lambda call, job_id: call("POST", f"/api/v1/jobs/{job_id}/disable"))
+    call = Keep(belfry.port, belfry.key)
     end = time.monotonic() + 60 + seconds
     while time.monotonic() < end:
         if not any(json.loads(call("GET", f"/api/v1/runs?state={state}&limit=1"))["items"]
@@ -288,7 +297,7 @@ def memory_say(belfry, what):
     begun = start_ms(belfry)
     time.sleep(SETTLE_S)
     say(f"{what}: start to ready {begun:.0f} ms, Pss of all processes "
-        f"{pss_mib(belfry.process.pid):.1f} MiB ({len(session_pids(belfry.process.pid))} processes)")
+        f"{pss_mib(belfry.process.pid):.1f} MiB ({len(family(belfry.process.pid))} processes)")
 
 
 def bench_memory(args, kill9):
