@@ -163,7 +163,7 @@ class Postgres(Server):
         return [self.bin / "postgres", "-D", self.data, "-p", self.port, "-k", self.folder,
                 "-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200",
                 "-c", "shared_buffers=128MB", "-c", "max_wal_size=2GB",
-                "-c", "deadlock_timeout=200ms",
+                "-c", "deadlock_timeout=50ms",
                 "-c", "ssl=on", "-c", f"ssl_cert_file={self.ca}", "-c", f"ssl_key_file={self.key}",
                 "-c", "timezone=Asia/Shanghai"]
 

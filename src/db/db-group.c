@@ -74,7 +74,8 @@ static enum db_fault task_run_guarded(struct db_session *session, struct db_task
 /* --- one transaction -------------------------------------------------------------------------- */
 
 struct attempt {
-    size_t at;           /* the task that met the fault */
+    bool in_task;        /* the fault came while tasks[at] ran */
+    size_t at;
     bool commit_sent;
     struct error error;
 };
@@ -115,12 +116,13 @@ static enum db_fault group_try(struct db_session *session, struct db_task **task
     enum db_fault fault =
         session->driver->begin(session, tasks[0]->read_only, &attempt->error);
     for (size_t i = 0; fault == DB_FAULT_NONE && i < count; i++) {
+        attempt->in_task = true;
         attempt->at = i;
         fault = count == 1 ? task_run(session, tasks[i], &attempt->error)
                            : task_run_guarded(session, tasks[i], &attempt->error);
     }
     if (fault == DB_FAULT_NONE) {
-        attempt->at = 0;
+        attempt->in_task = false;
         return group_commit(session, tasks, count, attempt);
     }
     if (fault != DB_FAULT_LOST) {
@@ -179,50 +181,62 @@ static bool is_unknown(enum db_fault fault, const struct attempt *attempt, struc
 }
 
 /*
- * After a fault the group is cut before the task that met it, then that task runs alone, then the
- * rest: one that waits for somebody's lock, or that kills its session, does not hold the others.
+ * Runs tasks until each has its outcome: true. False: a task met a fault, nothing is stored, and
+ * the others are better run without that one, which is tasks[ret_suspect].
  */
-static size_t size_after_fault(const struct attempt *attempt, size_t size)
-{
-    if (attempt->commit_sent)
-        return size;
-    return attempt->at > 0 ? attempt->at : 1;
-}
-
-/* Runs the first tasks to their outcome; returns how many of them have one. */
-static size_t group_settle(struct db_worker *worker, struct db_task **tasks, size_t size)
+static bool group_settle(struct db_worker *worker, struct db_task **tasks, size_t count,
+                         int64_t deadline_ms, size_t *ret_suspect)
 {
     struct db_counters *counters = &worker->lane->db->counters[tasks[0]->pool];
-    int64_t deadline_ms = clock_mono_ms() + worker->lane->db->retry_ms;
     struct attempt attempt;
 
-    for (int round = 0;; round++) {
-        if (!session_wait(worker, deadline_ms, &attempt.error))
-            break;
-        enum db_fault fault = group_try(worker->session, tasks, size, &attempt);
+    for (int round = 0; session_wait(worker, deadline_ms, &attempt.error); round++) {
+        enum db_fault fault = group_try(worker->session, tasks, count, &attempt);
         atomic_fetch_add_explicit(&counters->groups, 1, memory_order_relaxed);
         if (fault == DB_FAULT_NONE)
-            return size;
+            return true;
         if (fault == DB_FAULT_LOST)
             db_worker_disconnect(worker);
         if (is_unknown(fault, &attempt, tasks)) {
-            group_unknown(tasks, size, &attempt.error);
-            return size;
+            group_unknown(tasks, count, &attempt.error);
+            return true;
         }
         if (fault != DB_FAULT_RETRY && fault != DB_FAULT_LOST)
             break;
-        if (clock_mono_ms() >= deadline_ms)
+        *ret_suspect = attempt.at;
+        bool cut = attempt.in_task && count > 1;
+        if (!cut && clock_mono_ms() >= deadline_ms)
             break;
         atomic_fetch_add_explicit(&counters->retries, 1, memory_order_relaxed);
-        size = size_after_fault(&attempt, size);
         backoff(round);
+        if (cut)
+            return false;
     }
-    group_not_applied(tasks, size, &attempt.error);
-    return size;
+    group_not_applied(tasks, count, &attempt.error);
+    return true;
+}
+
+/* One that waits for somebody's lock, or that kills its session, must not hold up the others. */
+static void move_to_end(struct db_task **tasks, size_t at, size_t count)
+{
+    struct db_task *task = tasks[at];
+
+    memmove(tasks + at, tasks + at + 1, (count - at - 1) * sizeof *tasks);
+    tasks[count - 1] = task;
 }
 
 void db_group_run(struct db_worker *worker, struct db_task **tasks, size_t count)
 {
-    for (size_t done = 0; done < count;)
-        done += group_settle(worker, tasks + done, count - done);
+    int64_t deadline_ms = clock_mono_ms() + worker->lane->db->retry_ms;
+    size_t together = count, suspect;
+
+    while (together > 0 && !group_settle(worker, tasks, together, deadline_ms, &suspect)) {
+        move_to_end(tasks, suspect, count);
+        together--;
+    }
+    for (size_t i = together; i < count; i++) { /* the suspects, each alone */
+        if (worker->session) /* what the others needed is not theirs to pay */
+            deadline_ms = clock_mono_ms() + worker->lane->db->retry_ms;
+        group_settle(worker, tasks + i, 1, deadline_ms, &suspect);
+    }
 }

@@ -310,11 +310,14 @@ static void *worker_main(void *argument)
 int db_thread_start(pthread_t *ret_thread, const char *name, void *(*main)(void *), void *argument,
                     struct error *err)
 {
+    static const int own[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP };
     sigset_t all, before;
     char text[16]; /* the kernel's limit */
 
-    /* signals belong to the loop's thread */
+    /* signals belong to the loop's thread, but for those that tell of a fault in this one */
     sigfillset(&all);
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        sigdelset(&all, own[i]);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int failed = pthread_create(ret_thread, NULL, main, argument);
     pthread_sigmask(SIG_SETMASK, &before, NULL);

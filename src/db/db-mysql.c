@@ -203,16 +203,14 @@ static int handle_open(struct mysql_session *session, struct error *err)
 
 /*
  * The SQL of the standard: "names", 'texts', ||, no backslashes, nothing cut silently.
- * innodb_lock_wait_timeout: one that holds a row for long must not hold up a group. wait_timeout:
- * the server drops us, and our locks, when our minutely ping stays away.
+ * wait_timeout: the server drops us, and our locks, when our minutely ping stays away.
  */
 static const char *const session_sql[] = {
     "SET NAMES 'utf8mb4' COLLATE 'utf8mb4_bin'",
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES,ANSI_QUOTES,PIPES_AS_CONCAT,NO_BACKSLASH_ESCAPES,"
     "ONLY_FULL_GROUP_BY,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,"
     "NO_ENGINE_SUBSTITUTION'",
-    "SET SESSION time_zone = '+00:00', innodb_lock_wait_timeout = 5, wait_timeout = 180,"
-    " autocommit = 1",
+    "SET SESSION time_zone = '+00:00', wait_timeout = 180, autocommit = 1",
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
 };
 
@@ -264,6 +262,11 @@ static int session_configure(struct mysql_session *session, struct error *err)
     for (size_t i = 0; i < sizeof session_sql / sizeof *session_sql; i++)
         if (mysql_command(session, session_sql[i], err) != DB_FAULT_NONE)
             return -1;
+    /* one that holds a row for long must not hold up a group */
+    struct db_value lock_timeout = DB_I(session->base.db->lock_timeout_s);
+    if (mysql_select(&session->base, arena, "SET SESSION innodb_lock_wait_timeout = ?",
+                     &lock_timeout, 1, &row, err) != DB_FAULT_NONE)
+        return -1;
     if (mysql_select(&session->base, arena,
                      "SELECT @@global.read_only OR @@global.innodb_read_only,"
                      " @@global.innodb_flush_log_at_trx_commit, @@global.log_bin,"

@@ -212,24 +212,21 @@ static PGconn *connection_open(const struct db *db)
     const char *mode = db_url_wants_tls(url) ? modes[url->tls] : "disable";
     char port[16], timeout[16];
     const char *names[] = { "host", "port", "user", "password", "dbname", "sslmode", "sslrootcert",
-                            "connect_timeout", "application_name", "client_encoding",
+                            "connect_timeout", "gssencmode", "application_name", "client_encoding",
                             "keepalives_idle", "keepalives_interval", "keepalives_count",
                             "tcp_user_timeout", NULL };
     const char *values[] = { url->socket ? url->socket : url->host, port, url->user, db->password,
-                             url->database, mode, url->ca, timeout, "belfry", "UTF8",
-                             "5", "3", "3", "15000", NULL };
+                             url->database, mode, url->ca, timeout, "disable",
+                             "belfry", "UTF8", "5", "3", "3", "15000", NULL };
 
     snprintf(port, sizeof port, "%d", url->port ? url->port : 5432);
     snprintf(timeout, sizeof timeout, "%d", (db->connect_timeout_ms + 999) / 1000);
     return PQconnectdbParams(names, values, 0);
 }
 
-/*
- * lock_timeout: one that holds a row for long must not hold up a group. The server drops a session
- * whose client is gone (keepalives), or that forgot an open transaction.
- */
+/* The server drops a session whose client is gone (keepalives), or that forgot a transaction. */
 static const char session_sql[] =
-    "SET TIME ZONE 'UTC'; SET client_min_messages = warning; SET lock_timeout = '5s';"
+    "SET TIME ZONE 'UTC'; SET client_min_messages = warning;"
     "SET default_transaction_isolation = 'read committed'; SET statement_timeout = 0;"
     "SET idle_in_transaction_session_timeout = '300s'; SET tcp_keepalives_idle = 5;"
     "SET tcp_keepalives_interval = 3; SET tcp_keepalives_count = 3;"
@@ -263,6 +260,23 @@ static int session_check(struct postgres_session *session, const PGresult *resul
     return 0;
 }
 
+/* One that holds a row for long must not hold up a group. */
+static int lock_timeout_set(struct postgres_session *session, struct error *err)
+{
+    char text[16];
+    const char *values[] = { text };
+
+    snprintf(text, sizeof text, "%d", session->base.db->lock_timeout_s * 1000);
+    PGresult *result = PQexecParams(session->connection,
+                                    "SELECT set_config('lock_timeout', $1, false)", 1, NULL,
+                                    values, NULL, NULL, 0);
+    int failed = PQresultStatus(result) == PGRES_TUPLES_OK ? 0 : -1;
+    if (failed)
+        postgres_fault(session, result, err);
+    PQclear(result);
+    return failed;
+}
+
 static int session_configure(struct postgres_session *session, struct error *err)
 {
     PGresult *result = PQexec(session->connection, session_sql);
@@ -278,7 +292,7 @@ static int session_configure(struct postgres_session *session, struct error *err
     PQclear(result);
     if (!failed && !synchronous && !relaxed)
         PQclear(PQexec(session->connection, "SET synchronous_commit = on"));
-    return failed;
+    return failed ? failed : lock_timeout_set(session, err);
 }
 
 static void session_disconnect(struct db_session *base)

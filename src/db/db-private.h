@@ -180,6 +180,7 @@ struct db {
     bool durability_relaxed;
     int connect_timeout_ms;
     int64_t retry_ms; /* how long work waits for a lost database, or is tried again */
+    int lock_timeout_s; /* how long a statement waits for a row's lock */
     struct event_base *base;
 
     struct db_lane lanes[DB_LANE_MAX];

@@ -327,6 +327,7 @@ int db_open(const struct db_settings *settings, struct event_base *base, struct 
     db->durability_relaxed = settings->durability_relaxed;
     db->connect_timeout_ms = settings->connect_timeout_ms > 0 ? settings->connect_timeout_ms : 5000;
     db->retry_ms = settings->retry_timeout_ms > 0 ? settings->retry_timeout_ms : 10000;
+    db->lock_timeout_s = db->retry_ms > 2000 ? (int)(db->retry_ms / 2000) : 1;
     if (result == 0)
         result = done_init(db, err);
     if (result == 0) {

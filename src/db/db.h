@@ -51,7 +51,8 @@ struct db_settings {
     bool durability_relaxed;   /* else no session unless a commit survives a power cut */
     int group_max;             /* pieces of work in one commit; 0: 512 on SQLite, else 64 */
     int connect_timeout_ms;    /* 0: 5000 */
-    int retry_timeout_ms;      /* how long work waits for a lost database; 0: 10000 */
+    int retry_timeout_ms;      /* how long work waits for a lost database or, half of it at a
+                                  time, for somebody's row lock; 0: 10000 */
 };
 
 /*
