@@ -304,7 +304,7 @@ static void choose_settings(struct world *world)
         .dispatch_batch = (int32_t)(small ? world_between(world, 1, 3) : 500),
         .fires_per_plan = (int32_t)world_between(world, 1, 16),
         .ready_grace_ms = world_between(world, 1, 300),
-        .ready_max = (int32_t)(small ? world_between(world, 1, 4) : 200000),
+        .ready_max = (int32_t)(small ? world_between(world, 6, 12) : 200000),
         .sweep_interval_ms = 10000,
         .leases = world->admin_count > 1 || world_chance(world, 500),
     };
