@@ -11,11 +11,11 @@ say() { printf '%s\n' "$*" >&2; }
 
 # Names of the sections of packages.txt: installs what dpkg does not have yet.
 install_packages() {
-    local section missing=() name sudo=()
+    local section name installed missing=() sudo=()
+    installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n')
     for section in "$@"; do
         while read -r name; do
-            [ "$(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null)" = installed ] ||
-                missing+=("$name")
+            grep -qx "installed $name" <<<"$installed" || missing+=("$name")
         done < <(awk -v want="[$section]" '/^\[/ { on = $0 == want; next } on && /^[a-z]/' packages.txt)
     done
     [ ${#missing[@]} -gt 0 ] || return 0
