@@ -53,7 +53,7 @@ static const struct call_handler *find_call(const struct frame *frame, struct st
         return NULL;
     snprintf(text, sizeof text, "%.*s", (int)service.size, service.bytes);
     *ret_running = frame_running(frame, text);
-    if (!*ret_running || !(*ret_running)->started || name.size >= sizeof text)
+    if (!*ret_running || name.size >= sizeof text)
         return NULL;
     snprintf(text, sizeof text, "%.*s", (int)name.size, name.bytes);
     return call_handler_find((*ret_running)->service, text);
@@ -74,7 +74,7 @@ static bool target_find(struct incoming *in, const struct http_request *http)
         running = frame_running(in->frame, service->name);
     }
     in->running = running;
-    return running && running->started;
+    return running != NULL;
 }
 
 /* --- answers of our own: nobody has looked at the request ------------------------------------ */
@@ -212,6 +212,9 @@ static void on_request(void *ctx, struct http_exchange *exchange, const struct h
     in->header = http_header_find(http->headers, http->header_count, IDENTITY_HEADER);
     if (!target_find(in, http)) {
         error_set(&err, ERR_NOT_FOUND, "there is nothing here under this path");
+        refuse(in, &err);
+    } else if (!in->running->started) {
+        error_set(&err, ERR_UNAVAILABLE, "this process is starting");
         refuse(in, &err);
     } else if (in->handler && in->handler->why_public) {
         hand_over(in);
