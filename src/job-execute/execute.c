@@ -421,6 +421,7 @@ int execute_new(struct node *node, struct execute **ret_execute, struct error *e
     seen_init(&execute->seen, clock_mono_ms());
     map_init(&execute->runs);
     list_init(&execute->all);
+    list_init(&execute->beats);
     for (int slot = 0; slot < TASK_SLOT_COUNT; slot++)
         list_init(&execute->queues[slot]);
     if (execute_open(execute, err) < 0) {

@@ -55,6 +55,7 @@ struct execute {
     struct list queues[TASK_SLOT_COUNT];
     size_t queued[TASK_SLOT_COUNT], running[TASK_SLOT_COUNT], attempts;
     struct event *start_event, *beat_timer, *beat_event;
+    struct list beats;             /* heartbeats under way */
     size_t attempts_peak;          /* since memory was last given back */
     bool was_full;                 /* the last heartbeat or answer said: no room */
     bool draining;

@@ -15,6 +15,7 @@
 enum { BEAT_MS = 1000 };
 
 struct beat {
+    struct list link;
     struct execute *execute;
     struct peer *peer;
     struct arena *arena;
@@ -22,6 +23,13 @@ struct beat {
 };
 
 static void beat_send(struct execute *execute, struct peer *peer);
+
+static void beat_free(struct beat *beat)
+{
+    list_remove(&beat->link);
+    arena_free(&beat->arena);
+    free(beat);
+}
 
 static void beat_answered(void *ctx, const void *answer, bool sent, const struct error *err)
 {
@@ -33,8 +41,7 @@ static void beat_answered(void *ctx, const void *answer, bool sent, const struct
     peer->beating = false;
     if (!answer)
         LOG_DEBUG("heartbeat not taken", "admin", peer->instance, "error", error_english(err));
-    arena_free(&beat->arena);
-    free(beat);
+    beat_free(beat);
     if (peer->beat_again) {
         peer->beat_again = false;
         if (answer)                /* else the next second's will do */
@@ -70,6 +77,7 @@ static void beat_send(struct execute *execute, struct peer *peer)
     beat->execute = execute;
     beat->peer = peer;
     beat->arena = arena_new();
+    list_add_tail(&execute->beats, &beat->link);
     beat->request.executor = (char *)(intptr_t)execute->node->name;
     beat->request.incarnation = execute->node->incarnation;
     beat->request.url = (char *)(intptr_t)execute->node->url;
@@ -147,4 +155,6 @@ void heartbeat_stop(struct execute *execute)
     if (execute->beat_event)
         event_free(execute->beat_event);
     execute->beat_timer = execute->beat_event = NULL;
+    LIST_EACH_SAFE(&execute->beats, link)
+        beat_free(CONTAINER_OF(link, struct beat, link));
 }

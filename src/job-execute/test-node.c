@@ -30,6 +30,8 @@ struct call {
 };
 
 struct sent {
+    struct list link;
+    struct event *event;
     const struct call_type *type;
     const void *request;
     char instance[64];
@@ -61,6 +63,15 @@ static void take_beat(struct test_node *test, const struct admin_heartbeat *beat
     test->beat_draining = beat->draining;
 }
 
+static struct list sents;             /* on their way */
+
+static void sent_free(struct sent *sent)
+{
+    list_remove(&sent->link);
+    event_free(sent->event);
+    free(sent);
+}
+
 static void deliver(evutil_socket_t fd, short what, void *ctx)
 {
     struct sent *sent = ctx;
@@ -86,7 +97,7 @@ static void deliver(evutil_socket_t fd, short what, void *ctx)
         error_set(&err, ERR_UNAVAILABLE, "out of reach");
     sent->done(sent->ctx, answer, false, answer ? NULL : &err);
     arena_free(&arena);
-    free(sent);
+    sent_free(sent);
 }
 
 void call_send(struct node *node, const struct call_type *type, const char *instance,
@@ -99,7 +110,9 @@ void call_send(struct node *node, const struct call_type *type, const char *inst
     sent->done = done;
     sent->ctx = ctx;
     snprintf(sent->instance, sizeof sent->instance, "%s", instance ? instance : "local");
-    event_base_once(node->base, -1, EV_TIMEOUT, deliver, sent, &(struct timeval){ 0, 1000 });
+    list_add_tail(&sents, &sent->link);
+    sent->event = event_new(node->base, -1, 0, deliver, sent);
+    event_add(sent->event, &(struct timeval){ 0, 1000 });
 }
 
 size_t call_instances(struct node *node, const char *service, struct arena *arena,
@@ -220,6 +233,7 @@ static void node_start(struct test_node *test, const char *settings, const char 
     struct error err = { 0 };
 
     memset(test, 0, sizeof *test);
+    list_init(&sents);
     current = test;
     test->arena = arena_new();
     test->base = event_base_new();
@@ -263,6 +277,8 @@ static int remove_one(const char *path, const struct stat *status, int kind, str
 void test_node_stop_keep(struct test_node *test)
 {
     execute_free(&test->execute);
+    LIST_EACH_SAFE(&sents, link) /* nobody waits for them any more */
+        sent_free(CONTAINER_OF(link, struct sent, link));
     event_base_free(test->base);
     config_free(&test->config);
     arena_free(&test->arena);
