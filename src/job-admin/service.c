@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "job-admin/admin.h"
+#include "job-execute/client.h"
 
 #include <stdlib.h>
 
@@ -18,9 +19,13 @@ static const struct call_handler job_admin_calls[] = {
 
 static int job_admin_start(struct node *node, void **ret_state, struct error *err)
 {
-    struct admin *admin = memory_alloc(sizeof *admin);
+    struct admin *admin;
     struct zone *zone = NULL;
 
+    /* Definitions of scripts are checked here: against the list that job-execute has, too. */
+    if (task_interpreters_set(config_text(node->config, "execute.interpreters"), err))
+        return -1;
+    admin = memory_alloc(sizeof *admin);
     admin->node = node;
     admin->leases = db_backend(node->db) != DB_SQLITE;
     admin->zones = zone_set_new(NULL);

@@ -169,3 +169,15 @@ def test_sigterm_waits_for_what_runs_and_nobody_is_left():
         belfry.start()
         run = belfry.wait_run(run_id)
         assert (run["state"], run["output"], run["attempt"]) == ("SUCCEEDED", {"a": 1}, 1), run
+
+
+def test_interpreters_are_those_of_the_configuration():
+    with Belfry(settings={"execute.interpreters": "dash=/bin/dash, py=/usr/bin/python3"}) as belfry:
+        answer = create(belfry, script("true", "sh"))
+        assert (answer.status, answer.json["path"]) == (400, "task.script.interpreter")
+        assert "dash, py" in answer.json["detail"]
+        run = belfry.wait_run(belfry.run(belfry.job("named", script("exit 7", "dash"))))
+        assert (run["state"], run["exit_code"]) == ("FAILED", 7)
+    with pytest.raises(AssertionError, match="belfry ended with 78"):
+        with Belfry(settings={"execute.interpreters": "dash"}):
+            pass
