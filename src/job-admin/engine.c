@@ -250,8 +250,8 @@ static void load_start(struct admin *admin, const struct action *action)
                                 action->load.id_count * sizeof *action->load.ids);
     op->answer.kind = EVENT_RUNS;
     op->answer.runs.shards = action->load.shards;
-    /* not the reader: it must see what our own writer has committed last, and does (WAL) */
-    op_submit(op, store_load, true, load_done);
+    /* single rows are locked for a moment on servers, so that is no read there */
+    op_submit(op, store_load, !admin->leases || action->load.shards, load_done);
 }
 
 /* --- plan --------------------------------------------------------------------------------------------- */
@@ -438,6 +438,18 @@ static void clock_watch(struct admin *admin)
     admin->clock_mono_before = mono;
 }
 
+static void drain_check(struct admin *admin)
+{
+    struct scheduler_counters counters;
+    void (*done)(void *ctx) = admin->drain_done;
+
+    scheduler_counters(admin->scheduler, &counters);
+    if (!done || counters.active > 0)
+        return;
+    admin->drain_done = NULL;
+    done(admin->drain_ctx);
+}
+
 static void on_second(evutil_socket_t fd, short what, void *ctx)
 {
     struct admin *admin = ctx;
@@ -447,15 +459,7 @@ static void on_second(evutil_socket_t fd, short what, void *ctx)
     clock_watch(admin);
     if (admin->leases)
         engine_mail_poll(admin);
-    if (admin->drain_done) {
-        struct scheduler_counters counters;
-        scheduler_counters(admin->scheduler, &counters);
-        if (counters.active == 0) {
-            void (*done)(void *) = admin->drain_done;
-            admin->drain_done = NULL;
-            done(admin->drain_ctx);
-        }
-    }
+    drain_check(admin);
 }
 
 static void on_minute(evutil_socket_t fd, short what, void *ctx)
@@ -506,6 +510,7 @@ void engine_drain(struct admin *admin, void (*done)(void *ctx), void *ctx)
     admin->drained = true;
     admin->drain_done = done;
     admin->drain_ctx = ctx;
+    drain_check(admin);
 }
 
 void engine_stop(struct admin *admin)

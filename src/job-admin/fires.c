@@ -92,7 +92,7 @@ static void job_fires(struct fires_op *op, const struct job *job)
     if (!job->enabled || job_entry_new(job, op->admin->zones, &entry, &err))
         return;
     if (job->paused_until > after)
-        after = job->paused_until;
+        after = job->paused_until - 1; /* a fire at the very end of the pause fires */
     if (entry->schedule.kind == SCHEDULE_DELAY) {
         if (job->next_fire_at > after && job->next_fire_at <= op->to)
             fire_add(op, job, job->next_fire_at);

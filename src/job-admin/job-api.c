@@ -266,7 +266,9 @@ static void old_gaps(struct job_change_op *op, enum cause overdue_cause)
 
     if (job_entry_new(old, op->admin->zones, &entry, &err))
         return; /* a row that never could be planned owes nothing */
-    int64_t now_ms = op->now_ms, pause_end = old->paused_until < now_ms ? old->paused_until : now_ms;
+    int64_t now_ms = op->now_ms;
+    /* a fire at the very end of a pause is no longer in it */
+    int64_t pause_end = old->paused_until <= now_ms ? old->paused_until - 1 : now_ms;
     if (!old->enabled && old->disabled_at)
         gap_add(op, entry, old->disabled_at, now_ms, CAUSE_DISABLED);
     if (old->enabled && old->paused_at)
@@ -296,7 +298,7 @@ static int new_position(struct job_change_op *op, struct error *err)
     job->paused_at = paused ? op->now_ms : 0;
     if (!paused)
         job->paused_until = 0;
-    int64_t next = job_entry_next(entry, paused ? job->paused_until : op->now_ms);
+    int64_t next = job_entry_next(entry, paused ? job->paused_until - 1 : op->now_ms);
     job->next_fire_at = next == SCHEDULE_NEVER ? 0 : next;
     job_entry_free(&entry);
     return 0;

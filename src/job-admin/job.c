@@ -146,6 +146,9 @@ static int policies_check(const struct job *job, struct error *err)
     if (job->retry.cap_ms < job->retry.first_ms)
         return error_set_at(err, ERR_INVALID, "retry.cap_ms",
                             "cap_ms must not be smaller than first_ms");
+    if (job->promise == PROMISE_AT_MOST_ONCE && job->retry.max > 0)
+        return error_set_at(err, ERR_INVALID, "retry.max",
+                            "an at-most-once job has no further attempts: retry.max must be 0");
     if ((job->route.policy == ROUTE_PINNED) != (job->route.executor != NULL))
         return error_set_at(err, ERR_INVALID, "route.executor",
                             "executor goes with the policy pinned, and only with it");

@@ -58,6 +58,11 @@ static void job_admin_drain(void *state, void (*done)(void *ctx), void *ctx)
     engine_drain(state, done, ctx);
 }
 
+static void job_admin_reload(void *state)
+{
+    entries_zone_check(state);
+}
+
 static void job_admin_free(void *state)
 {
     struct admin *admin = state;
@@ -140,6 +145,7 @@ const struct service job_admin_service = {
     .needs_db = true,
     .start = job_admin_start,
     .metrics = job_admin_metrics,
+    .reload = job_admin_reload,
     .drain = job_admin_drain,
     .free = job_admin_free,
 };

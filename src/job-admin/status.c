@@ -122,7 +122,7 @@ static void next_fires_fill(struct status_view *view, struct status_op *op)
     if (!op->job.enabled || job_entry_new(&op->job, op->list.admin->zones, &entry, &err))
         return;
     if (op->job.paused_until > at)
-        at = op->job.paused_until;
+        at = op->job.paused_until - 1;
     bool delay = entry->schedule.kind == SCHEDULE_DELAY;
     while (view->next_fire_count < NEXT_FIRES) {
         at = delay ? op->job.next_fire_at : schedule_next(&entry->schedule, at);

@@ -169,10 +169,19 @@ int store_lease(struct db_tx *tx, void *ctx, struct error *err)
 }
 
 /*
- * Whether the shards' epochs are still ours. Without locks: what makes a decision single is the
- * unique key and the compare-and-swap; the epoch keeps a node that has lost its shard from going
- * on with old knowledge (overlap, order).
+ * Whether the shards' epochs are still ours, and stay so until this transaction ends: the rows are
+ * locked against a change of owner, not against each other. What makes a decision single is the
+ * unique key and the compare-and-swap; the epoch keeps a node that has lost its shard from judging
+ * overlap with old knowledge.
  */
+static const char *epochs_sql(enum db_backend backend)
+{
+    if (backend == DB_POSTGRES)
+        return "SELECT shard, epoch FROM shard_lease WHERE incarnation = ? FOR SHARE";
+    /* MySQL 8 and MariaDB share this form, not the other */
+    return "SELECT shard, epoch FROM shard_lease WHERE incarnation = ? LOCK IN SHARE MODE";
+}
+
 int store_epochs(struct db_tx *tx, struct engine_op *op, int64_t epochs[SHARD_COUNT],
                  struct error *err)
 {
@@ -181,9 +190,8 @@ int store_epochs(struct db_tx *tx, struct engine_op *op, int64_t epochs[SHARD_CO
     memset(epochs, 0, SHARD_COUNT * sizeof *epochs);
     if (!op->admin->leases)
         return 0;
-    if (DB_QUERY(tx, op->arena, &result, err,
-                 "SELECT shard, epoch FROM shard_lease WHERE incarnation = ?",
-                 DB_T(op->incarnation)))
+    struct db_value incarnation = DB_T(op->incarnation);
+    if (db_query(tx, op->arena, epochs_sql(db_tx_backend(tx)), &incarnation, 1, &result, err))
         return -1;
     for (int i = 0; i < SHARD_COUNT; i++)
         epochs[i] = -1;
@@ -334,6 +342,13 @@ static int load_shards(struct db_tx *tx, struct engine_op *op, struct scheduler_
     return 0;
 }
 
+/* On servers a change of the row may still be under way (its outcome was lost): wait for its end. */
+static const char *load_id_sql(enum db_backend backend)
+{
+    return backend == DB_SQLITE ? RUN_COLUMNS "WHERE id = ? AND day = ?"
+                                : RUN_COLUMNS "WHERE id = ? AND day = ? FOR UPDATE";
+}
+
 static int load_ids(struct db_tx *tx, struct engine_op *op, struct scheduler_run **ret_runs,
                     size_t *ret_count, struct error *err)
 {
@@ -345,8 +360,8 @@ static int load_ids(struct db_tx *tx, struct engine_op *op, struct scheduler_run
     *ret_count = 0;
     for (size_t i = 0; i < a->load.id_count; i++) {
         int64_t id = a->load.ids[i];
-        if (DB_QUERY(tx, op->arena, &result, err, RUN_COLUMNS "WHERE id = ? AND day = ?", DB_I(id),
-                     DB_I(id_day(id))))
+        struct db_value values[] = { DB_I(id), DB_I(id_day(id)) };
+        if (db_query(tx, op->arena, load_id_sql(db_tx_backend(tx)), values, 2, &result, err))
             return -1;
         runs_fill(op, result, *ret_runs, ret_count);
     }

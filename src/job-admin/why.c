@@ -249,7 +249,7 @@ static void future_verdict(struct why_op *op)
 {
     if (!op->job.enabled)
         verdict_cause(op, "NOT_RUN", CAUSE_DISABLED);
-    else if (op->job.paused_until >= op->at)
+    else if (op->job.paused_until > op->at)
         verdict_cause(op, "NOT_RUN", CAUSE_PAUSED);
     else
         verdict(op, "EXPECTED", "expected", "it will fire then");
@@ -263,7 +263,7 @@ static void past_verdict(struct why_op *op)
     if (!op->deleted && !job->enabled && job->disabled_at <= op->at)
         verdict_cause(op, "NOT_RUN", CAUSE_DISABLED);
     else if (!op->deleted && job->paused_at && job->paused_at <= op->at &&
-             op->at <= job->paused_until)
+             op->at < job->paused_until)
         verdict_cause(op, "NOT_RUN", CAUSE_PAUSED);
     else if (!op->deleted && job->next_fire_at && job->next_fire_at <= op->at)
         verdict(op, "PENDING", "pending", "due, and not decided yet: the scheduler is behind");

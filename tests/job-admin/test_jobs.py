@@ -28,7 +28,7 @@ def test_job_comes_back_as_it_was_given(belfry):
         parameters={"day": "T-1"}, misfire={"policy": "all", "limit": 3, "threshold_ms": 60000},
         overlap={"policy": "parallel", "limit": 2}, timeout_ms=5000, priority=7,
         retry={"max": 2, "first_ms": 200, "cap_ms": 1000, "timeouts": False, "lost_max": 1},
-        promise="at_most_once"), expect=201)
+        promise="at_least_once"), expect=201)
     assert job.headers["ETag"] == '"1"'
     same = belfry.api("GET", f"/api/v1/jobs/{job.json['id']}", expect=200)
     assert same.json == job.json
@@ -63,6 +63,7 @@ def test_description_of_the_schedule_is_in_the_readers_language(belfry):
     ({"tags": ["a", "a"]}, "tags[1]"),
     ({"retry": {"max": 1, "first_ms": 1000, "cap_ms": 500}}, "retry.cap_ms"),
     ({"retry": {"max": 1, "surprise": True}}, "retry.surprise"),
+    ({"promise": "at_most_once", "retry": {"max": 1}}, "retry.max"),
     ({"overlap": {"policy": "never"}}, "overlap.policy"),
     ({"route": {"policy": "pinned"}}, "route.executor"),
     ({"schedule": {}}, "schedule"),
@@ -178,6 +179,11 @@ def test_enable_disable_pause_resume(belfry):
     paused = belfry.api("POST", path + "/pause", {"until": "2150-01-01T00:00:00Z"}, expect=200).json
     assert paused["paused_until"] == "2150-01-01T00:00:00Z"
     assert paused["next_fire_at"] == "2150-12-31T19:00:00Z"
+    # a fire at the very end of the pause fires
+    edge = belfry.api("POST", path + "/pause", {"until": "2150-12-31T19:00:00Z"}, expect=200).json
+    assert edge["next_fire_at"] == "2150-12-31T19:00:00Z"
+    why = belfry.api("GET", path + "/why?at=2150-12-31T19:00:00Z", expect=200).json
+    assert why["outcome"] == "EXPECTED"
     resumed = belfry.api("POST", path + "/resume", expect=200).json
     assert resumed["paused_until"] is None and resumed["next_fire_at"] == job["next_fire_at"]
 
