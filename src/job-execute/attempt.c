@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- made and freed ------------------------------------------------------------------------------- */
+/* --- made and freed --------------------------------------------------------------------------- */
 
 static struct json_pair *pairs_copy(struct arena *arena, const struct json_pair *pairs,
                                     size_t count)
@@ -40,10 +40,15 @@ static bool log_emit(void *ctx, struct run_log *log, bool last)
 {
     struct attempt *attempt = ctx;
     struct admin_log_chunk chunk = {
-        .run_id = attempt->run_id, .attempt = attempt->number, .sequence = log->sequence,
-        .first_at = log->chunk_first_at, .last_at = log->chunk_last_at,
-        .line_count = log->chunk_lines, .first_line = log->lines + 1,
-        .dropped = log->dropped, .last = last,
+        .run_id = attempt->run_id,
+        .attempt = attempt->number,
+        .sequence = log->sequence,
+        .first_at = log->chunk_first_at,
+        .last_at = log->chunk_last_at,
+        .line_count = log->chunk_lines,
+        .first_line = log->lines + 1,
+        .dropped = log->dropped,
+        .last = last,
     };
     size_t size = log->chunk.size;
 
@@ -102,19 +107,28 @@ int execute_params(const struct attempt *attempt, struct params *ret_params, str
     if (zone_set_find(attempt->execute->zones, run->zone ? run->zone : "UTC", ret_zone, err) < 0)
         return -1;
     *ret_params = (struct params){
-        .pairs = run->parameters, .count = run->parameter_count, .run_id = run->run_id,
-        .fire_at = run->fire_at, .attempt = run->attempt, .job = run->job, .zone = *ret_zone,
+        .pairs = run->parameters,
+        .count = run->parameter_count,
+        .run_id = run->run_id,
+        .fire_at = run->fire_at,
+        .attempt = run->attempt,
+        .job = run->job,
+        .zone = *ret_zone,
     };
     return 0;
 }
 
-/* --- start -------------------------------------------------------------------------------------------- */
+/* --- start ------------------------------------------------------------------------------------ */
 
 static void attempt_report_start(struct attempt *attempt)
 {
     struct admin_report_item item = {
-        .kind = REPORT_START, .run_id = attempt->run_id, .attempt = attempt->number,
-        .token = attempt->token, .job_id = attempt->job_id, .started_at = attempt->started_at,
+        .kind = REPORT_START,
+        .run_id = attempt->run_id,
+        .attempt = attempt->number,
+        .token = attempt->token,
+        .job_id = attempt->job_id,
+        .started_at = attempt->started_at,
         .exit_code = -1,
     };
 
@@ -161,20 +175,31 @@ void attempt_timer(struct attempt *attempt, int64_t timeout_ms)
     event_add(attempt->timer, &wait);
 }
 
-/* --- end ------------------------------------------------------------------------------------------------ */
+/* --- end -------------------------------------------------------------------------------------- */
 
 static void attempt_report_result(struct attempt *attempt, const struct attempt_result *result)
 {
     struct admin_report_item item = {
-        .kind = REPORT_RESULT, .run_id = attempt->run_id, .attempt = attempt->number,
-        .token = attempt->token, .job_id = attempt->job_id, .started_at = attempt->started_at,
-        .ended_at = clock_wall_ms(), .outcome = (int32_t)result->outcome,
-        .cause = (int32_t)result->cause, .output = (char *)(intptr_t)result->output,
-        .exit_code = result->exit_code, .signal = result->signal,
-        .http_status = result->http_status, .retry_after_ms = result->retry_after_ms,
-        .no_retry = result->no_retry, .cpu_ms = result->cpu_ms,
-        .memory_peak = result->memory_peak, .log_bytes = attempt->log.bytes,
-        .log_dropped = attempt->log.dropped, .address = (char *)(intptr_t)result->address,
+        .kind = REPORT_RESULT,
+        .run_id = attempt->run_id,
+        .attempt = attempt->number,
+        .token = attempt->token,
+        .job_id = attempt->job_id,
+        .started_at = attempt->started_at,
+        .ended_at = clock_wall_ms(),
+        .outcome = (int32_t)result->outcome,
+        .cause = (int32_t)result->cause,
+        .output = (char *)(intptr_t)result->output,
+        .exit_code = result->exit_code,
+        .signal = result->signal,
+        .http_status = result->http_status,
+        .retry_after_ms = result->retry_after_ms,
+        .no_retry = result->no_retry,
+        .cpu_ms = result->cpu_ms,
+        .memory_peak = result->memory_peak,
+        .log_bytes = attempt->log.bytes,
+        .log_dropped = attempt->log.dropped,
+        .address = (char *)(intptr_t)result->address,
     };
     char message[MESSAGE_MAX + 1];
 
@@ -185,13 +210,13 @@ static void attempt_report_result(struct attempt *attempt, const struct attempt_
             size = MESSAGE_MAX;
         while (size && size < strlen(result->message) &&
                ((unsigned char)result->message[size] & 0xc0) == 0x80)
-            size--;                /* whole code points only */
+            size--; /* whole code points only */
         memcpy(message, result->message, size);
         message[size] = '\0';
         item.message = message;
     }
-    attempt->result = report_result(attempt->execute->reporter, attempt, attempt->start,
-                                    attempt->peer, &item);
+    attempt->result =
+        report_result(attempt->execute->reporter, attempt, attempt->start, attempt->peer, &item);
 }
 
 void attempt_done(struct attempt *attempt, const struct attempt_result *result)
@@ -212,7 +237,10 @@ void attempt_done(struct attempt *attempt, const struct attempt_result *result)
 void attempt_fail(struct attempt *attempt, enum cause cause, const struct error *err)
 {
     struct attempt_result result = {
-        .outcome = RUN_FAILED, .cause = cause, .exit_code = -1, .no_retry = cause == CAUSE_TASK,
+        .outcome = RUN_FAILED,
+        .cause = cause,
+        .exit_code = -1,
+        .no_retry = cause == CAUSE_TASK,
     };
     char text[1024];
 
@@ -230,7 +258,9 @@ void attempt_fail(struct attempt *attempt, enum cause cause, const struct error 
 void attempt_stop(struct attempt *attempt, enum cause cause)
 {
     struct attempt_result result = {
-        .outcome = RUN_CANCELLED, .cause = cause, .exit_code = -1,
+        .outcome = RUN_CANCELLED,
+        .cause = cause,
+        .exit_code = -1,
         .message = "stopped before it began",
     };
 

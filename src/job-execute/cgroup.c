@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* --- files -------------------------------------------------------------------------------------------- */
+/* --- files ------------------------------------------------------------------------------------ */
 
 static int file_open(const char *folder, const char *name, int flags)
 {
@@ -71,7 +71,7 @@ static int64_t file_number(const char *folder, const char *file, const char *nam
     return 0;
 }
 
-/* --- where we are ----------------------------------------------------------------------------------------- */
+/* --- where we are ----------------------------------------------------------------------------- */
 
 static bool has_option(const char *options, const char *wanted)
 {
@@ -119,8 +119,7 @@ static bool mount_of(const char *controller, char root[CGROUP_PATH_MAX],
         char mount_root[CGROUP_PATH_MAX], mount_point[CGROUP_PATH_MAX], type[64], options[1024];
         const char *rest = strstr(line, " - ");
 
-        if (!rest ||
-            sscanf(line, "%*s %*s %*s %511s %511s", mount_root, mount_point) != 2 ||
+        if (!rest || sscanf(line, "%*s %*s %*s %511s %511s", mount_root, mount_point) != 2 ||
             sscanf(rest, " - %63s %*s %1023s", type, options) != 2)
             continue;
         found = *controller ? !strcmp(type, "cgroup") && has_option(options, controller)
@@ -140,8 +139,7 @@ static bool own_folder(const char *controller, char *folder, size_t size)
     char group[CGROUP_PATH_MAX], root[CGROUP_PATH_MAX], point[CGROUP_PATH_MAX];
     const char *below = group;
 
-    if (!own_group(controller, group, sizeof group) ||
-        !mount_of(controller, root, point))
+    if (!own_group(controller, group, sizeof group) || !mount_of(controller, root, point))
         return false;
     if (strcmp(root, "/") && !strncmp(group, root, strlen(root)))
         below += strlen(root);
@@ -150,7 +148,7 @@ static bool own_folder(const char *controller, char *folder, size_t size)
     return snprintf(folder, size, "%s%s", point, below) < (int)size;
 }
 
-/* --- the base ---------------------------------------------------------------------------------------------- */
+/* --- the base --------------------------------------------------------------------------------- */
 
 /* Version 2: groups with controllers in use have no processes of their own, so all of ours move. */
 static bool base_v2(struct cgroup_base *base, int serving)
@@ -206,8 +204,9 @@ static void stale_remove(const char *own)
         char path[CGROUP_PATH_MAX + 300];
         long pid;
 
-        if (strncmp(entry->d_name, "belfry-", 7) || (pid = strtol(entry->d_name + 7, NULL, 10)) <= 0 ||
-            kill((pid_t)pid, 0) == 0 || errno != ESRCH)
+        if (strncmp(entry->d_name, "belfry-", 7) ||
+            (pid = strtol(entry->d_name + 7, NULL, 10)) <= 0 || kill((pid_t)pid, 0) == 0 ||
+            errno != ESRCH)
             continue;
         snprintf(path, sizeof path, "%s/%s", own, entry->d_name);
         base_remove(path);
@@ -248,7 +247,7 @@ void cgroup_base_done(struct cgroup_base *base)
         base_remove(base->pids);
 }
 
-/* --- one group ----------------------------------------------------------------------------------------------- */
+/* --- one group -------------------------------------------------------------------------------- */
 
 static bool limit_set(const struct cgroup *cgroup, const struct launch_limits *limits)
 {
@@ -310,8 +309,9 @@ int64_t cgroup_process_hits(const struct cgroup *cgroup)
 
 int64_t cgroup_memory_peak(const struct cgroup *cgroup)
 {
-    return file_number(cgroup->memory, cgroup->base->version == 2 ? "memory.peak"
-                                                                  : "memory.max_usage_in_bytes", "");
+    return file_number(cgroup->memory,
+                       cgroup->base->version == 2 ? "memory.peak" : "memory.max_usage_in_bytes",
+                       "");
 }
 
 int cgroup_members(const struct cgroup *cgroup, bool end)

@@ -10,7 +10,7 @@
  */
 struct node;
 
-/* --- dispatch ------------------------------------------------------------------------------- */
+/* --- dispatch --------------------------------------------------------------------------------- */
 
 struct execute_run {
     int64_t run_id;
@@ -51,7 +51,7 @@ struct execute_dispatched {
 
 extern const struct call_type execute_dispatch_call;
 
-/* --- ask: seen? Those not seen are recorded as refused before the answer leaves. ------------- */
+/* --- ask: seen? Those not seen are recorded as refused before the answer leaves. -------------- */
 
 struct execute_ask_run {
     int64_t run_id;

@@ -15,7 +15,7 @@
 
 enum { STARTS_PER_TURN = 128 };
 
-/* --- slots ---------------------------------------------------------------------------------------- */
+/* --- slots ------------------------------------------------------------------------------------ */
 
 int32_t execute_slots_total(const struct execute *execute)
 {
@@ -119,7 +119,7 @@ static void execute_queue(struct execute *execute, struct attempt *attempt)
     event_active(execute->start_event, 0, 0);
 }
 
-/* --- the table of attempts --------------------------------------------------------------------------- */
+/* --- the table of attempts -------------------------------------------------------------------- */
 
 struct attempt *execute_find(const struct execute *execute, int64_t run_id, int32_t number,
                              int32_t token)
@@ -196,7 +196,7 @@ static void result_acked(void *ctx, struct attempt *attempt)
     attempt_free(attempt);
 }
 
-/* --- calls --------------------------------------------------------------------------------------------- */
+/* --- calls ------------------------------------------------------------------------------------ */
 
 /* A newer token for a run that still runs here: job-admin has given the older one up. */
 static void execute_supersede(struct execute *execute, const struct execute_run *run)
@@ -275,8 +275,8 @@ void execute_handle_dispatch(struct call *call)
     answer->executor = (char *)(intptr_t)execute->node->name;
     answer->incarnation = execute->node->incarnation;
     answer->verdict_count = dispatch->run_count;
-    answer->verdicts = ARENA_ARRAY(call_arena(call), struct execute_verdict,
-                                   dispatch->run_count + 1);
+    answer->verdicts =
+        ARENA_ARRAY(call_arena(call), struct execute_verdict, dispatch->run_count + 1);
     for (size_t i = 0; i < dispatch->run_count; i++) {
         const struct execute_run *run = &dispatch->runs[i];
         struct execute_verdict *verdict = &answer->verdicts[i];
@@ -335,7 +335,7 @@ void execute_handle_stop(struct call *call)
     call_answer(call, answer);
 }
 
-/* --- the whole ------------------------------------------------------------------------------------------ */
+/* --- the whole -------------------------------------------------------------------------------- */
 
 static void spooled_result(void *ctx, const char *incarnation, const struct admin_report_item *item)
 {
@@ -405,8 +405,8 @@ static int execute_open(struct execute *execute, struct error *err)
     execute->start_event = event_new(node->base, -1, 0, execute_start_queued, execute);
     /* The spool is read into both, so both stand before it; they write to it later only. */
     execute->reporter = reporter_new(node, &execute->peers, &execute->spool, result_acked, execute);
-    execute->log_sender = log_sender_new(node, &execute->peers, &execute->spool,
-                                         execute->settings.backlog_max);
+    execute->log_sender =
+        log_sender_new(node, &execute->peers, &execute->spool, execute->settings.backlog_max);
     if (execute_open_spool(execute, err) < 0)
         return -1;
     return heartbeat_start(execute, err);

@@ -44,7 +44,7 @@ static void beat_answered(void *ctx, const void *answer, bool sent, const struct
     beat_free(beat);
     if (peer->beat_again) {
         peer->beat_again = false;
-        if (answer)                /* else the next second's will do */
+        if (answer) /* else the next second's will do */
             beat_send(execute, peer);
     }
 }
@@ -53,13 +53,14 @@ static void beat_running(struct execute *execute, struct beat *beat)
 {
     size_t i = 0;
 
-    beat->request.running =
-        ARENA_ARRAY(beat->arena, struct admin_running, execute->attempts + 1);
+    beat->request.running = ARENA_ARRAY(beat->arena, struct admin_running, execute->attempts + 1);
     LIST_EACH(&execute->all, link) {
         const struct attempt *attempt = CONTAINER_OF(link, struct attempt, all);
 
         beat->request.running[i++] = (struct admin_running){
-            .run_id = attempt->run_id, .attempt = attempt->number, .token = attempt->token,
+            .run_id = attempt->run_id,
+            .attempt = attempt->number,
+            .token = attempt->token,
         };
     }
     beat->request.running_count = i;
@@ -107,7 +108,7 @@ static void beat_all(evutil_socket_t fd, short what, void *ctx)
     }
 }
 
-/* After thousands of attempts at once the heap is as large as it was with them: nobody needs it now. */
+/* After thousands of attempts at once the heap is as large as it was with them. */
 static void memory_give_back(struct execute *execute)
 {
     enum { MANY = 1000 };

@@ -12,12 +12,14 @@
 enum { INTERPRETERS_MAX = 32 };
 
 struct interpreter {
-    char *name, *path;             /* path NULL: looked for in the usual folders */
+    char *name, *path; /* path NULL: looked for in the usual folders */
 };
 
 static struct interpreter interpreters[INTERPRETERS_MAX] = {
-    { (char *)(intptr_t)"sh", NULL }, { (char *)(intptr_t)"bash", NULL },
-    { (char *)(intptr_t)"python3", NULL }, { (char *)(intptr_t)"node", NULL },
+    { (char *)(intptr_t)"sh", NULL },
+    { (char *)(intptr_t)"bash", NULL },
+    { (char *)(intptr_t)"python3", NULL },
+    { (char *)(intptr_t)"node", NULL },
 };
 static size_t interpreter_count = 4;
 static char interpreter_list[1024] = "sh, bash, python3, node";

@@ -19,8 +19,9 @@
 
 /*
  * The launcher's process: single-threaded, no loop library, no log but standard error. It forks a
- * supervisor for each request and reaps them. When a supervisor is killed (a script of the same user
- * can do that) what it supervised becomes our child, since we are a subreaper too, and is ended here.
+ * supervisor for each request and reaps them. When a supervisor is killed (a script of the same
+ * user can do that) what it supervised becomes our child, since we are a subreaper too, and is
+ * ended here.
  */
 struct launching {
     int fd, signals;
@@ -33,8 +34,8 @@ static void supervisor_add(struct launching *launching, pid_t pid)
 {
     if (launching->count == launching->capacity) {
         launching->capacity = launching->capacity ? launching->capacity * 2 : 64;
-        launching->supervisors = memory_resize(launching->supervisors, launching->capacity *
-                                                   sizeof *launching->supervisors);
+        launching->supervisors = memory_resize(
+            launching->supervisors, launching->capacity * sizeof *launching->supervisors);
     }
     launching->supervisors[launching->count++] = pid;
 }
@@ -57,7 +58,7 @@ static bool is_supervisor(const struct launching *launching, pid_t pid)
     return false;
 }
 
-/* --- a supervisor has died ------------------------------------------------------------------------------ */
+/* --- a supervisor has died -------------------------------------------------------------------- */
 
 /* Children of ours that are no supervisors, with all below them. */
 static size_t orphans_kill(const struct launching *launching)
@@ -81,7 +82,7 @@ static void children_reap(struct launching *launching)
     int status;
     pid_t pid;
 
-    /* One that is no supervisor is an orphan that came to us: where there is one there may be more. */
+    /* One that is no supervisor is an orphan that came to us: there may be more of them. */
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
         if (!supervisor_remove(launching, pid) || !WIFEXITED(status))
             lost = true;
@@ -89,7 +90,7 @@ static void children_reap(struct launching *launching)
         orphans_kill(launching);
 }
 
-/* --- requests --------------------------------------------------------------------------------------------- */
+/* --- requests --------------------------------------------------------------------------------- */
 
 static void supervisor_fork(struct launching *launching, const int fds[LAUNCH_FD_COUNT])
 {
@@ -113,8 +114,9 @@ static int request_receive(const struct launching *launching, int fds[LAUNCH_FD_
         struct cmsghdr head;
         char bytes[CMSG_SPACE(sizeof(int) * LAUNCH_FD_COUNT)];
     } control;
-    struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
-                              .msg_controllen = sizeof control };
+    struct msghdr message = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control
+    };
     ssize_t n = recvmsg(launching->fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
     const struct cmsghdr *head;
 
@@ -123,7 +125,8 @@ static int request_receive(const struct launching *launching, int fds[LAUNCH_FD_
     if (n < 0)
         return errno == EAGAIN || errno == EINTR ? -1 : 0;
     head = CMSG_FIRSTHDR(&message);
-    if (!head || head->cmsg_type != SCM_RIGHTS || head->cmsg_len != CMSG_LEN(sizeof(int) * LAUNCH_FD_COUNT))
+    if (!head || head->cmsg_type != SCM_RIGHTS ||
+        head->cmsg_len != CMSG_LEN(sizeof(int) * LAUNCH_FD_COUNT))
         return -1;
     memcpy(fds, CMSG_DATA(head), sizeof(int) * LAUNCH_FD_COUNT);
     return 1;
@@ -142,7 +145,7 @@ static bool requests_take(struct launching *launching)
     return result != 0;
 }
 
-/* --- the process --------------------------------------------------------------------------------------------- */
+/* --- the process ------------------------------------------------------------------------------ */
 
 /* Keeps the socket and standard error. */
 static int files_close(int fd)

@@ -23,9 +23,9 @@ struct launcher {
     pid_t pid;
     struct event_base *base;
     struct event *readable, *writable;
-    struct list waiting;          /* struct launch: not handed over yet */
+    struct list waiting; /* struct launch: not handed over yet */
     struct list all;
-    char *buffer;                 /* READ_SIZE, for all pipes */
+    char *buffer; /* READ_SIZE, for all pipes */
     void (*gone)(void *ctx);
     void *ctx;
     bool is_gone;
@@ -36,15 +36,15 @@ struct launch {
     struct launcher *launcher;
     struct launch_events events;
     void *ctx;
-    int fds[LAUNCH_FD_COUNT];     /* to be handed over; -1 afterwards */
-    int out, err, control;        /* ours; -1: closed */
+    int fds[LAUNCH_FD_COUNT]; /* to be handed over; -1 afterwards */
+    int out, err, control;    /* ours; -1: closed */
     struct event *out_event, *err_event, *control_event;
     bool paused, stopping, started;
     struct launch_result result;
     struct error failure;
 };
 
-/* --- start of the launcher ------------------------------------------------------------------------------ */
+/* --- start of the launcher -------------------------------------------------------------------- */
 
 int launcher_start(struct launcher **ret_launcher, struct error *err)
 {
@@ -81,7 +81,7 @@ static void launcher_readable(evutil_socket_t fd, short what, void *ctx)
 
     (void)what;
     if (recv(fd, &byte, 1, MSG_DONTWAIT) != 0)
-        return;                   /* it never says anything: only its end is of interest */
+        return; /* it never says anything: only its end is of interest */
     launcher->is_gone = true;
     event_del(launcher->readable);
     launcher->gone(launcher->ctx);
@@ -95,8 +95,8 @@ int launcher_attach(struct launcher *launcher, struct event_base *base, void (*g
     launcher->base = base;
     launcher->gone = gone;
     launcher->ctx = ctx;
-    launcher->readable = event_new(base, launcher->fd, EV_READ | EV_PERSIST, launcher_readable,
-                                   launcher);
+    launcher->readable =
+        event_new(base, launcher->fd, EV_READ | EV_PERSIST, launcher_readable, launcher);
     launcher->writable = event_new(base, launcher->fd, EV_WRITE, launcher_writable, launcher);
     launcher->buffer = memory_alloc(READ_SIZE);
     if (!launcher->readable || !launcher->writable || event_add(launcher->readable, NULL) < 0)
@@ -104,7 +104,7 @@ int launcher_attach(struct launcher *launcher, struct event_base *base, void (*g
     return 0;
 }
 
-/* --- a request ------------------------------------------------------------------------------------------- */
+/* --- a request -------------------------------------------------------------------------------- */
 
 static void text_add(struct buf *out, const char *text)
 {
@@ -125,10 +125,15 @@ static uint32_t texts_add(struct buf *out, const char *const *texts)
 static void request_write(const struct launch_request *request, struct buf *out)
 {
     struct launch_wire wire = {
-        .magic = LAUNCH_MAGIC, .has_script = request->script != NULL,
-        .has_input = request->input != NULL, .cgroup = request->cgroup, .script_size = (uint32_t)request->script_size,
-        .input_size = (uint32_t)request->input_size, .nice = request->nice,
-        .grace_ms = request->grace_ms, .limits = request->limits,
+        .magic = LAUNCH_MAGIC,
+        .has_script = request->script != NULL,
+        .has_input = request->input != NULL,
+        .cgroup = request->cgroup,
+        .script_size = (uint32_t)request->script_size,
+        .input_size = (uint32_t)request->input_size,
+        .nice = request->nice,
+        .grace_ms = request->grace_ms,
+        .limits = request->limits,
     };
 
     buf_add(out, &wire, sizeof wire);
@@ -188,8 +193,9 @@ static int launch_hand_over(struct launch *launch)
         struct cmsghdr head;
         char bytes[CMSG_SPACE(sizeof launch->fds)];
     } control = { 0 };
-    struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
-                              .msg_controllen = sizeof control };
+    struct msghdr message = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control
+    };
 
     control.head.cmsg_level = SOL_SOCKET;
     control.head.cmsg_type = SCM_RIGHTS;
@@ -223,7 +229,7 @@ static void launcher_writable(evutil_socket_t fd, short what, void *ctx)
         event_add(launcher->writable, NULL);
 }
 
-/* --- end ---------------------------------------------------------------------------------------------------- */
+/* --- end -------------------------------------------------------------------------------------- */
 
 static void event_drop(struct event **event)
 {
@@ -276,16 +282,26 @@ static void launch_end(struct launch *launch)
 static const char *step_text(enum launch_step step)
 {
     switch (step) {
-    case STEP_WORK_DIR: return "private folder";
-    case STEP_SCRIPT: return "script file";
-    case STEP_INPUT: return "standard input";
-    case STEP_USER: return "user";
-    case STEP_FORK: return "fork";
-    case STEP_LIMITS: return "limits";
-    case STEP_SET_USER: return "change of user";
-    case STEP_CWD: return "working directory";
-    case STEP_EXEC: return "interpreter";
-    case STEP_REQUEST: return "request";
+    case STEP_WORK_DIR:
+        return "private folder";
+    case STEP_SCRIPT:
+        return "script file";
+    case STEP_INPUT:
+        return "standard input";
+    case STEP_USER:
+        return "user";
+    case STEP_FORK:
+        return "fork";
+    case STEP_LIMITS:
+        return "limits";
+    case STEP_SET_USER:
+        return "change of user";
+    case STEP_CWD:
+        return "working directory";
+    case STEP_EXEC:
+        return "interpreter";
+    case STEP_REQUEST:
+        return "request";
     }
     return "start";
 }
@@ -340,7 +356,7 @@ static void control_readable(evutil_socket_t fd, short what, void *ctx)
     launch_end(launch);
 }
 
-/* --- output --------------------------------------------------------------------------------------------------- */
+/* --- output ----------------------------------------------------------------------------------- */
 
 static void pipe_readable(struct launch *launch, int *fd, struct event **event, int stream)
 {
@@ -400,7 +416,7 @@ void launch_stop(struct launch *launch)
         send(launch->control, &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-/* --- a launch --------------------------------------------------------------------------------------------------- */
+/* --- a launch --------------------------------------------------------------------------------- */
 
 static int launch_pipe(int *ret_ours, int *ret_theirs)
 {
@@ -450,8 +466,8 @@ static void launch_watch(struct launch *launch)
 {
     struct event_base *base = launch->launcher->base;
 
-    launch->control_event = event_new(base, launch->control, EV_READ | EV_PERSIST,
-                                      control_readable, launch);
+    launch->control_event =
+        event_new(base, launch->control, EV_READ | EV_PERSIST, control_readable, launch);
     launch->out_event = event_new(base, launch->out, EV_READ | EV_PERSIST, out_readable, launch);
     launch->err_event = event_new(base, launch->err, EV_READ | EV_PERSIST, err_readable, launch);
     event_add(launch->control_event, NULL);

@@ -42,7 +42,7 @@ struct launch_request {
     const char *path;               /* absolute, of the interpreter */
     const char *const *argv;        /* NULL-terminated; argv[0] too */
     const char *const *env;         /* NULL-terminated "NAME=value"s; nothing else is passed on */
-    const char *script;             /* text for a file in the work dir; its path is put behind argv[0] */
+    const char *script;             /* text for a file in the work dir, whose path becomes argv[1] */
     size_t script_size;             /* script NULL: no file */
     const char *script_name;        /* of that file */
     const char *input;              /* standard input; NULL: /dev/null */
@@ -71,7 +71,7 @@ struct launch_result {
     int exit_code;          /* -1: none */
     int signal;             /* 0: none */
     int64_t cpu_ms;         /* user and system time of the whole tree as far as it was waited for */
-    int64_t memory_peak;    /* bytes; of the tree where there is a cgroup, else of its largest process */
+    int64_t memory_peak;    /* bytes; of the tree with a cgroup, else of its largest process */
     int left_behind;        /* descendants that outlived the program and were ended */
     int survivors;          /* proof: descendants that could not be ended. 0 */
     const struct error *err;

@@ -15,9 +15,9 @@ enum { CHUNK_COST = sizeof(struct log_chunk) + 64 };
 struct log_sender {
     struct node *node;
     struct peers *peers;
-    struct spool **spool;          /* opened after this */
+    struct spool **spool; /* opened after this */
     size_t backlog, backlog_max;
-    int64_t stored_mono_ms;        /* when job-admin last stored something, or there was nothing */
+    int64_t stored_mono_ms; /* when job-admin last stored something, or there was nothing */
     struct event *flush, *timer;
     struct list calls;
 };
@@ -56,7 +56,7 @@ static void chunk_to_peer(struct log_chunk *chunk, struct peer *peer)
     list_add_tail(&peer->chunks, &chunk->link);
 }
 
-/* --- one call ------------------------------------------------------------------------------------- */
+/* --- one call --------------------------------------------------------------------------------- */
 
 static void chunk_stored(struct log_sender *sender, struct log_chunk *chunk)
 {
@@ -85,8 +85,7 @@ static void chunks_stored(struct log_call *call)
 /* Put back in front, in their order: chunks of an attempt are sent in order. */
 static void chunks_failed(struct log_call *call)
 {
-    struct peer *next =
-        peers_next(call->sender->peers, call->peer, PEER_LOGS, clock_mono_ms());
+    struct peer *next = peers_next(call->sender->peers, call->peer, PEER_LOGS, clock_mono_ms());
 
     LIST_EACH_SAFE(&call->peer->chunks, link) {
         list_remove(link);
@@ -175,7 +174,7 @@ static void log_flush(evutil_socket_t fd, short what, void *ctx)
         event_add(sender->timer, &(struct timeval){ 0, 100 * 1000 });
 }
 
-/* --- the public part -------------------------------------------------------------------------------- */
+/* --- the public part -------------------------------------------------------------------------- */
 
 struct log_sender *log_sender_new(struct node *node, struct peers *peers, struct spool **spool,
                                   size_t backlog_max)

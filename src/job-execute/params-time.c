@@ -112,7 +112,7 @@ bool time_shift(const struct zone *zone, int64_t time_ms, const struct time_shif
     return true;
 }
 
-/* --- formats --------------------------------------------------------------------------------------- */
+/* --- formats ---------------------------------------------------------------------------------- */
 
 struct wall {
     int64_t year;

@@ -9,17 +9,17 @@
 
 enum { FORMAT_MAX = 64 };
 
-/* --- syntax ------------------------------------------------------------------------------------------ */
+/* --- syntax ----------------------------------------------------------------------------------- */
 
 enum piece_kind { PIECE_TEXT, PIECE_NAME };
 
 struct piece {
     enum piece_kind kind;
-    struct str text;              /* literal, or the name */
+    struct str text; /* literal, or the name */
     bool is_time, is_date;
     struct time_shift shifts[SHIFTS_MAX];
     size_t shift_count;
-    struct str format;            /* bytes NULL: the default */
+    struct str format; /* bytes NULL: the default */
 };
 
 struct scanner {
@@ -150,7 +150,7 @@ static int scan(struct scanner *scanner, struct piece *piece, struct error *err)
     return 1;
 }
 
-/* --- check -------------------------------------------------------------------------------------------- */
+/* --- check ------------------------------------------------------------------------------------ */
 
 static const struct json_pair *pair_find(const struct json_pair *pairs, size_t count,
                                          struct str name)
@@ -187,13 +187,13 @@ int params_check(struct str text, const char *path, const struct params_names *n
     return result;
 }
 
-/* --- contexts ------------------------------------------------------------------------------------------ */
+/* --- contexts --------------------------------------------------------------------------------- */
 
 struct filling {
     struct buf out;
     enum params_context context;
     const char *path;
-    bool in_string, escaped;      /* PARAMS_JSON: where we are */
+    bool in_string, escaped; /* PARAMS_JSON: where we are */
     struct arena *arena;
 };
 
@@ -301,8 +301,7 @@ static bool is_line_char(char c)
     return c == '\t' || ((unsigned char)c >= ' ' && c != 0x7f);
 }
 
-static int add_value(struct filling *filling, const char *value, struct str name,
-                     struct error *err)
+static int add_value(struct filling *filling, const char *value, struct str name, struct error *err)
 {
     switch (filling->context) {
     case PARAMS_URL:
@@ -325,7 +324,7 @@ static int add_value(struct filling *filling, const char *value, struct str name
     return 0;
 }
 
-/* --- values ----------------------------------------------------------------------------------------------- */
+/* --- values ----------------------------------------------------------------------------------- */
 
 static int time_value(const struct piece *piece, const struct params *params, const char *path,
                       struct arena *arena, const char **ret_value, struct error *err)
@@ -337,7 +336,8 @@ static int time_value(const struct piece *piece, const struct params *params, co
     int64_t time_ms;
 
     if (!time_shift(zone, params->fire_at, piece->shifts, piece->shift_count, &time_ms))
-        return error_set_at(err, ERR_INVALID, path, "${%.*s} is shifted out of the years 1970 to 2199",
+        return error_set_at(err, ERR_INVALID, path,
+                            "${%.*s} is shifted out of the years 1970 to 2199",
                             (int)piece->text.size, piece->text.bytes);
     if (!format.bytes && piece->is_time) {
         *ret_value = arena_strdup(arena, time_format(time_ms, zone_offset_at(zone, time_ms), text));

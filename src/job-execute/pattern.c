@@ -17,8 +17,8 @@ static pcre2_code *pattern_compile(const char *pattern, struct error *err)
 
     pcre2_set_max_pattern_length(context, PATTERN_MAX * 4);
     pcre2_set_parens_nest_limit(context, 32);
-    compiled = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, OPTIONS, &code, &offset,
-                             context);
+    compiled =
+        pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, OPTIONS, &code, &offset, context);
     pcre2_compile_context_free(context);
     if (!compiled) {
         PCRE2_UCHAR text[128];

@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* --- reading /proc ------------------------------------------------------------------------------------ */
+/* --- reading /proc ---------------------------------------------------------------------------- */
 
 static ssize_t read_file(const char *path, char *text, size_t size)
 {
@@ -228,7 +228,7 @@ size_t process_count_user(uid_t uid)
     return count;
 }
 
-/* --- ending ---------------------------------------------------------------------------------------------- */
+/* --- ending ----------------------------------------------------------------------------------- */
 
 void process_tree_signal(pid_t root, int signal)
 {

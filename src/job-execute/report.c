@@ -16,7 +16,7 @@ enum { PARK_FIRST_MS = 100, PARK_MAX_MS = 1000, TIMER_MAX_MS = 250 };
 struct reporter {
     struct node *node;
     struct peers *peers;
-    struct spool **spool;      /* opened after this, when what is in it is read */
+    struct spool **spool; /* opened after this, when what is in it is read */
     struct list fresh, parked, unacked;
     size_t unacked_count;
     struct event *flush, *timer;
@@ -44,8 +44,8 @@ static void report_free(struct execute_report *report)
     free(report);
 }
 
-static struct execute_report *report_new(const struct admin_report_item *item, struct attempt *attempt,
-                                 struct peer *peer)
+static struct execute_report *report_new(const struct admin_report_item *item,
+                                         struct attempt *attempt, struct peer *peer)
 {
     struct execute_report *report = memory_alloc(sizeof *report);
 
@@ -61,12 +61,13 @@ static struct execute_report *report_new(const struct admin_report_item *item, s
     return report;
 }
 
-static const char *report_incarnation(const struct reporter *reporter, const struct execute_report *report)
+static const char *report_incarnation(const struct reporter *reporter,
+                                      const struct execute_report *report)
 {
     return report->incarnation ? report->incarnation : reporter->node->incarnation;
 }
 
-/* --- acknowledged, or to be sent again ---------------------------------------------------------- */
+/* --- acknowledged, or to be sent again -------------------------------------------------------- */
 
 static void report_done(struct reporter *reporter, struct execute_report *report)
 {
@@ -85,7 +86,7 @@ static void report_done(struct reporter *reporter, struct execute_report *report
     report_free(report);
     if (attempt) {
         attempt->result = NULL;
-        if (attempt->start) {      /* still under way: of no more use */
+        if (attempt->start) { /* still under way: of no more use */
             attempt->start->unwanted = true;
             attempt->start->attempt = NULL;
             attempt->start = NULL;
@@ -102,7 +103,8 @@ static void report_to_peer(struct execute_report *report, struct peer *peer)
 }
 
 /* Not this job-admin's: to the next one, and when all have said so, after a while again. */
-static void report_refused(struct reporter *reporter, struct execute_report *report, int64_t mono_ms)
+static void report_refused(struct reporter *reporter, struct execute_report *report,
+                           int64_t mono_ms)
 {
     unsigned rounds;
     int64_t wait = PARK_FIRST_MS;
@@ -126,7 +128,7 @@ static void report_failed(struct reporter *reporter, struct execute_report *repo
     report_to_peer(report, peers_next(reporter->peers, report->peer, PEER_REPORTS, mono_ms));
 }
 
-/* --- one call ------------------------------------------------------------------------------------ */
+/* --- one call --------------------------------------------------------------------------------- */
 
 static void call_free(struct report_call *call)
 {
@@ -185,11 +187,12 @@ static size_t report_size(const struct execute_report *report)
 }
 
 /* A call holds reports of one incarnation: whose is the first. */
-static bool call_fits(const struct report_call *call, const struct execute_report *report, size_t bytes)
+static bool call_fits(const struct report_call *call, const struct execute_report *report,
+                      size_t bytes)
 {
     const char *mine = call->request.incarnation;
-    const char *other = report->incarnation ? report->incarnation
-                                            : call->reporter->node->incarnation;
+    const char *other =
+        report->incarnation ? report->incarnation : call->reporter->node->incarnation;
 
     return call->request.item_count < REPORT_BATCH &&
            bytes + report_size(report) <= REPORT_BATCH_BYTES && !strcmp(mine, other);
@@ -206,7 +209,8 @@ static void call_fill(struct report_call *call, struct peer *peer)
         if (call->request.item_count && !call_fits(call, report, bytes))
             break;
         if (!call->request.item_count)
-            call->request.incarnation = (char *)(intptr_t)report_incarnation(call->reporter, report);
+            call->request.incarnation =
+                (char *)(intptr_t)report_incarnation(call->reporter, report);
         bytes += report_size(report);
         list_remove(link);
         list_add_tail(&call->reports, link);
@@ -234,7 +238,7 @@ static void call_start(struct reporter *reporter, struct peer *peer)
               reports_answered, call);
 }
 
-/* --- what is due ---------------------------------------------------------------------------------- */
+/* --- what is due ------------------------------------------------------------------------------ */
 
 /* Lists are in the order of their due times, near enough: all wait about as long. */
 static void list_due(struct list *list, int64_t mono_ms)
@@ -256,8 +260,8 @@ static void spool_due(struct reporter *reporter, int64_t made_before_ms)
         if (report->made_mono_ms > made_before_ms)
             return;
         if (!report->spooled)
-            report->spooled = spool_result(*reporter->spool, report_incarnation(reporter, report),
-                                           &report->item);
+            report->spooled =
+                spool_result(*reporter->spool, report_incarnation(reporter, report), &report->item);
     }
 }
 
@@ -324,7 +328,7 @@ static void reporter_flush(evutil_socket_t fd, short what, void *ctx)
     reporter_timer(reporter, mono_ms);
 }
 
-/* --- the public part --------------------------------------------------------------------------------- */
+/* --- the public part -------------------------------------------------------------------------- */
 
 struct reporter *reporter_new(struct node *node, struct peers *peers, struct spool **spool,
                               void (*result_acked)(void *ctx, struct attempt *attempt), void *ctx)
@@ -373,8 +377,8 @@ void reporter_free(struct reporter **pointer)
     *pointer = NULL;
 }
 
-struct execute_report *report_start(struct reporter *reporter, struct attempt *attempt, struct peer *peer,
-                            const struct admin_report_item *item)
+struct execute_report *report_start(struct reporter *reporter, struct attempt *attempt,
+                                    struct peer *peer, const struct admin_report_item *item)
 {
     struct execute_report *report = report_new(item, attempt, peer);
 
@@ -385,12 +389,12 @@ struct execute_report *report_start(struct reporter *reporter, struct attempt *a
 }
 
 struct execute_report *report_result(struct reporter *reporter, struct attempt *attempt,
-                             struct execute_report *start, struct peer *peer,
-                             const struct admin_report_item *item)
+                                     struct execute_report *start, struct peer *peer,
+                                     const struct admin_report_item *item)
 {
     struct execute_report *report = report_new(item, attempt, peer);
 
-    if (start && !start->in_call)     /* the result says when it started, too */
+    if (start && !start->in_call) /* the result says when it started, too */
         report_done(reporter, start);
     list_add_tail(&reporter->unacked, &report->unacked);
     reporter->unacked_count++;

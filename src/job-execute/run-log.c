@@ -7,11 +7,11 @@
 #include <string.h>
 
 enum {
-    PREFIX_MAX = 24,            /* time, stream, two spaces */
+    PREFIX_MAX = 24, /* time, stream, two spaces */
     MARKER_MAX = 64,
-    TAIL_RESERVE = 24 * 1024,   /* of a quota, for the last lines */
-    OWN_RESERVE = 4 * 1024,     /* beyond it, for lines of our own */
-    ESCAPE_GROWTH = 4,          /* one byte of input is at most so many of output */
+    TAIL_RESERVE = 24 * 1024, /* of a quota, for the last lines */
+    OWN_RESERVE = 4 * 1024,   /* beyond it, for lines of our own */
+    ESCAPE_GROWTH = 4,        /* one byte of input is at most so many of output */
 };
 
 void run_log_init(struct run_log *log, int64_t size_max)
@@ -36,13 +36,17 @@ void run_log_done(struct run_log *log)
     log->json = NULL;
 }
 
-/* --- text of a line ------------------------------------------------------------------------------- */
+/* --- text of a line --------------------------------------------------------------------------- */
 
 /* Length of the well-formed sequence at text (RFC 3629), 0 where there is none. */
 static size_t utf8_length(const unsigned char *text, size_t size)
 {
-    size_t length = text[0] < 0x80 ? 1 : text[0] < 0xc2 ? 0 : text[0] < 0xe0 ? 2
-                    : text[0] < 0xf0 ? 3 : text[0] < 0xf5 ? 4 : 0;
+    size_t length = text[0] < 0x80   ? 1
+                    : text[0] < 0xc2 ? 0
+                    : text[0] < 0xe0 ? 2
+                    : text[0] < 0xf0 ? 3
+                    : text[0] < 0xf5 ? 4
+                                     : 0;
 
     if (!length || length > size || !utf8_valid((struct str){ (const char *)text, length }))
         return 0;
@@ -89,7 +93,7 @@ static void add_text(struct buf *out, struct str line)
     }
 }
 
-/* --- chunks ------------------------------------------------------------------------------------------ */
+/* --- chunks ----------------------------------------------------------------------------------- */
 
 static void chunk_emit(struct run_log *log, bool last)
 {
@@ -145,7 +149,7 @@ static void line_render(struct buf *text, char stream, struct str line, int64_t 
     buf_add_char(text, '\n');
 }
 
-/* --- the tail ------------------------------------------------------------------------------------------- */
+/* --- the tail --------------------------------------------------------------------------------- */
 
 /* One line in the tail: this, then so many bytes as they came. */
 struct tail_line {
@@ -164,7 +168,7 @@ static void tail_add(struct run_log *log, char stream, struct str line, int64_t 
     struct tail_line head = { at, 0, stream };
 
     if (quota(log) == log->size_max)
-        return;                   /* too small to keep two ends of it */
+        return; /* too small to keep two ends of it */
     if (line.size > LOG_TAIL_LINE_MAX)
         line.size = LOG_TAIL_LINE_MAX;
     head.size = (uint16_t)line.size;
@@ -227,7 +231,7 @@ static void line_write(struct run_log *log, char stream, struct str line, int64_
     buf_done(&text);
 }
 
-/* --- lines --------------------------------------------------------------------------------------------- */
+/* --- lines ------------------------------------------------------------------------------------ */
 
 static void keep_json(struct run_log *log, struct str line)
 {

@@ -10,9 +10,9 @@
  * The log of one attempt: bytes of its streams become lines with time and stream, lines become
  * chunks. What comes out is valid UTF-8 without controls: NUL, ESC, CR and the like are written as
  * \x1b, bad bytes become U+FFFD. A line has at most LOG_LINE_MAX bytes, then a marker. Beyond the
- * quota of the attempt lines are dropped and counted, but for the last few KiB, which mostly say what
- * went wrong: they come behind a line that says how much is left out. Memory: one line a stream, the
- * chunk that is being filled, and those last lines; nothing at all before the first byte.
+ * quota of the attempt lines are dropped and counted, but for the last few KiB, which mostly say
+ * what went wrong: they come behind a line that says how much is left out. Memory: one line a
+ * stream, the chunk that is being filled, and those last lines; nothing before the first byte.
  */
 struct run_log;
 struct log_chunk;

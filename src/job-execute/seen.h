@@ -8,8 +8,8 @@
 /*
  * Which (run, attempt, token) came here before, and whether each was taken or refused. A dispatch
  * that was delayed on its way must find its answer here. It cannot be delayed for ever: the signed
- * identity it carries expires within 60 s, so entries are kept for SEEN_KEEP_MS at least and then go
- * in whole generations. What still runs or waits for its acknowledgement is known anyway.
+ * identity it carries expires within 60 s, so entries are kept for SEEN_KEEP_MS at least and then
+ * go in whole generations. What still runs or waits for its acknowledgement is known anyway.
  *
  * An entry is a keyed 64-bit hash: 8 bytes, at 20,000 dispatches a second some 25 MiB in all; two
  * of a million entries collide once in 10^7 fillings.

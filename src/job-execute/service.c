@@ -22,7 +22,8 @@ static void job_execute_metrics(void *state, struct buf *out)
                execute->running[TASK_SLOT_LIGHT]);
     buf_printf(out, "belfry_execute_running{slot=\"script\"} %zu\n",
                execute->running[TASK_SLOT_SCRIPT]);
-    buf_printf(out, "belfry_execute_queued{slot=\"light\"} %zu\n", execute->queued[TASK_SLOT_LIGHT]);
+    buf_printf(out, "belfry_execute_queued{slot=\"light\"} %zu\n",
+               execute->queued[TASK_SLOT_LIGHT]);
     buf_printf(out, "belfry_execute_queued{slot=\"script\"} %zu\n",
                execute->queued[TASK_SLOT_SCRIPT]);
     buf_printf(out, "belfry_execute_slots_free %d\n", (int)execute_slots_free(execute));

@@ -18,7 +18,7 @@
 enum {
     HEAD_SIZE = 12,
     RECORD_MAX = 512 * 1024,
-    QUEUE_MAX = 64 * 1024 * 1024,  /* bytes on their way to the thread */
+    QUEUE_MAX = 64 * 1024 * 1024, /* bytes on their way to the thread */
 };
 static const char magic[4] = { 'B', 'S', 'P', '1' };
 
@@ -27,15 +27,15 @@ struct spool {
     char *path;
     size_t size_max;
     pthread_t thread;
-    pthread_mutex_t lock;          /* of all below */
+    pthread_mutex_t lock; /* of all below */
     pthread_cond_t wake, idle;
-    struct buf queue;              /* records to be written */
-    size_t size;                   /* of the file, with what is queued */
-    size_t live;                   /* results and chunks not settled */
+    struct buf queue; /* records to be written */
+    size_t size;      /* of the file, with what is queued */
+    size_t live;      /* results and chunks not settled */
     bool truncate, busy, stop, failed;
 };
 
-/* --- records ----------------------------------------------------------------------------------------- */
+/* --- records ---------------------------------------------------------------------------------- */
 
 /* The tables of the calls' own elements: the one member of each call that is an array. */
 static const struct json_table *element_table(const struct call_type *type, const char *name)
@@ -97,7 +97,7 @@ static void record_begin(struct buf *record, char kind, const char *incarnation)
     buf_add(record, incarnation, strlen(incarnation) + 1);
 }
 
-/* --- the thread ------------------------------------------------------------------------------------------ */
+/* --- the thread ------------------------------------------------------------------------------- */
 
 static int write_all(int fd, const char *bytes, size_t size)
 {
@@ -178,7 +178,7 @@ static bool spool_queue(struct spool *spool, struct buf *record, size_t size_max
     return fits;
 }
 
-/* --- reading ------------------------------------------------------------------------------------------------ */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 static int64_t key_of(const char *incarnation, int64_t run_id, int32_t attempt, int32_t token)
 {
@@ -199,7 +199,7 @@ struct loaded {
         const char *incarnation;
         void *target;
         bool settled;
-    } *records;
+    } * records;
     size_t count, capacity;
 };
 
@@ -221,8 +221,8 @@ static int record_read(struct loaded *loaded, struct str body)
         return -1;
     if (loaded->count == loaded->capacity) {
         loaded->capacity = loaded->capacity ? loaded->capacity * 2 : 256;
-        loaded->records = memory_resize(loaded->records,
-                                        loaded->capacity * sizeof *loaded->records);
+        loaded->records =
+            memory_resize(loaded->records, loaded->capacity * sizeof *loaded->records);
     }
     loaded->records[loaded->count++] = record;
     return 0;
@@ -315,8 +315,8 @@ static int spool_load(struct spool *spool, const struct spool_reader *reader, st
             LOG_WARN("spool has a damaged end, cutting it off", "path", spool->path, "bytes",
                      log_int((int64_t)(file.size - sound)));
             if (ftruncate(spool->fd, (off_t)sound) < 0)
-                result = error_set(err, ERR_IO, "cannot write %s: %s", spool->path,
-                                   strerror(errno));
+                result =
+                    error_set(err, ERR_IO, "cannot write %s: %s", spool->path, strerror(errno));
         }
         spool->size = sound;
         records_settle(&loaded);
@@ -330,7 +330,7 @@ static int spool_load(struct spool *spool, const struct spool_reader *reader, st
     return result;
 }
 
-/* --- the public part ------------------------------------------------------------------------------------------ */
+/* --- the public part -------------------------------------------------------------------------- */
 
 int spool_open(const char *path, size_t size_max, const struct spool_reader *reader,
                struct spool **ret_spool, struct error *err)

@@ -17,7 +17,8 @@ static void child_fail(const struct supervisor_child *child, enum launch_step st
 
 static void child_fail(const struct supervisor_child *child, enum launch_step step)
 {
-    struct launch_message message = { .kind = LAUNCH_MESSAGE_FAILED, .step = (int32_t)step,
+    struct launch_message message = { .kind = LAUNCH_MESSAGE_FAILED,
+                                      .step = (int32_t)step,
                                       .error = errno };
     ssize_t n = write(child->error_fd, &message, sizeof message);
 
@@ -94,8 +95,7 @@ static bool user_set(const struct supervisor_child *child)
 {
     if (!child->set_user)
         return true;
-    return setgroups(1, &child->gid) == 0 &&
-           setresgid(child->gid, child->gid, child->gid) == 0 &&
+    return setgroups(1, &child->gid) == 0 && setresgid(child->gid, child->gid, child->gid) == 0 &&
            setresuid(child->uid, child->uid, child->uid) == 0;
 }
 
@@ -131,6 +131,7 @@ void supervisor_child_main(const struct supervisor_child *child)
         _exit(127);
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
         child_fail(child, STEP_LIMITS);
-    execve(order->path, (char *const *)(uintptr_t)order->argv, (char *const *)(uintptr_t)order->env);
+    execve(order->path, (char *const *)(uintptr_t)order->argv,
+           (char *const *)(uintptr_t)order->env);
     child_fail(child, STEP_EXEC);
 }

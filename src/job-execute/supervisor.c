@@ -43,14 +43,14 @@ struct supervisor {
     bool program_ended;
     int program_status;
     enum phase phase;
-    int64_t phase_until_ms;  /* monotonic; LINGERING, TERMINATING */
-    int64_t watch_ms;        /* next look */
+    int64_t phase_until_ms; /* monotonic; LINGERING, TERMINATING */
+    int64_t watch_ms;       /* next look */
     enum launch_end end;
     int left_behind, survivors;
     int64_t watched_peak;
 };
 
-/* --- the request -------------------------------------------------------------------------------------- */
+/* --- the request ------------------------------------------------------------------------------ */
 
 static const char *text_next(const char **at)
 {
@@ -71,8 +71,8 @@ static bool order_read(struct launch_order *order, int fd)
         return false;
     wire = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (wire == MAP_FAILED || wire->magic != LAUNCH_MAGIC ||
-        (uint64_t)status.st_size != sizeof *wire + (uint64_t)wire->texts_size + wire->script_size +
-                                        wire->input_size)
+        (uint64_t)status.st_size !=
+            sizeof *wire + (uint64_t)wire->texts_size + wire->script_size + wire->input_size)
         return false;
     at = (const char *)(wire + 1);
     order->wire = wire;
@@ -100,7 +100,7 @@ static void argv_add_script(struct launch_order *order, const char *script)
     order->argv[1] = script;
 }
 
-/* --- start ------------------------------------------------------------------------------------------------ */
+/* --- start ------------------------------------------------------------------------------------ */
 
 static void supervisor_exit(struct supervisor *supervisor) __attribute__((noreturn));
 
@@ -123,7 +123,8 @@ static void start_failed(struct supervisor *supervisor, enum launch_step step, i
 
 static void start_failed(struct supervisor *supervisor, enum launch_step step, int error)
 {
-    struct launch_message message = { .kind = LAUNCH_MESSAGE_FAILED, .step = (int32_t)step,
+    struct launch_message message = { .kind = LAUNCH_MESSAGE_FAILED,
+                                      .step = (int32_t)step,
                                       .error = error };
 
     message_send(supervisor, &message);
@@ -217,8 +218,9 @@ static void program_start(struct supervisor *supervisor, const int fds[LAUNCH_FD
                           const struct cgroup_base *cgroups)
 {
     struct launch_order *order = &supervisor->order;
-    struct supervisor_child child = { .order = order, .out = fds[LAUNCH_FD_OUT],
-                                      .err = fds[LAUNCH_FD_ERR], .supervisor = getpid() };
+    struct supervisor_child child = {
+        .order = order, .out = fds[LAUNCH_FD_OUT], .err = fds[LAUNCH_FD_ERR], .supervisor = getpid()
+    };
     enum launch_step step;
 
     if (!order_read(order, fds[LAUNCH_FD_REQUEST]))
@@ -238,7 +240,7 @@ static void program_start(struct supervisor *supervisor, const int fds[LAUNCH_FD
     program_fork(supervisor, &child);
 }
 
-/* --- watching ------------------------------------------------------------------------------------------------- */
+/* --- watching --------------------------------------------------------------------------------- */
 
 static void reaped(void *ctx, pid_t pid, int status)
 {
@@ -350,7 +352,7 @@ static void watch(struct supervisor *supervisor, int64_t mono_ms)
     supervisor->watch_ms += WATCH_GROUP_MS;
 }
 
-/* --- the phases --------------------------------------------------------------------------------------------- */
+/* --- the phases ------------------------------------------------------------------------------- */
 
 static void control_read(struct supervisor *supervisor)
 {
@@ -429,7 +431,7 @@ static void supervise(struct supervisor *supervisor)
     }
 }
 
-/* --- end ------------------------------------------------------------------------------------------------------ */
+/* --- end -------------------------------------------------------------------------------------- */
 
 /* A limit may have been hit after the last look, and may be what the program died of. */
 static void limits_settle(struct supervisor *supervisor)
@@ -447,8 +449,8 @@ static void limits_settle(struct supervisor *supervisor)
 static int64_t memory_peak(const struct supervisor *supervisor, const struct rusage *usage)
 {
     int64_t peak = (int64_t)usage->ru_maxrss * 1024;
-    int64_t other = supervisor->in_cgroup ? cgroup_memory_peak(&supervisor->cgroup)
-                                          : supervisor->watched_peak;
+    int64_t other =
+        supervisor->in_cgroup ? cgroup_memory_peak(&supervisor->cgroup) : supervisor->watched_peak;
 
     return other > peak ? other : peak;
 }
@@ -476,8 +478,10 @@ static void end_send(struct supervisor *supervisor)
 
 void supervisor_main(const int fds[LAUNCH_FD_COUNT], int signals, const struct cgroup_base *cgroups)
 {
-    struct supervisor supervisor = { .control = fds[LAUNCH_FD_CONTROL], .signals = signals,
-                                     .work_dir = { .root_fd = -1 }, .end = LAUNCH_EXITED };
+    struct supervisor supervisor = { .control = fds[LAUNCH_FD_CONTROL],
+                                     .signals = signals,
+                                     .work_dir = { .root_fd = -1 },
+                                     .end = LAUNCH_EXITED };
 
     prctl(PR_SET_NAME, "belfry-super");
     prctl(PR_SET_CHILD_SUBREAPER, 1);

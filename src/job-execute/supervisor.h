@@ -13,8 +13,8 @@
  *      └──FAILED          └──────stop, limit──────────┴── no child left ─┴──────────────────► ENDED
  *
  * It is a subreaper, so it always has a child while any descendant of the program lives: that
- * waitpid says ECHILD is the proof that nobody is left. The end of control (the serving process died)
- * is KILL at once.
+ * waitpid says ECHILD is the proof that nobody is left. The end of control (the serving process
+ * died) is KILL at once.
  */
 void supervisor_main(const int fds[LAUNCH_FD_COUNT], int signals, const struct cgroup_base *cgroups)
     __attribute__((noreturn));

@@ -9,7 +9,7 @@
 
 enum { SHOWN_MAX = 200 };
 
-/* --- definition --------------------------------------------------------------------------------------- */
+/* --- definition ------------------------------------------------------------------------------- */
 
 /* "200" or "200-299". */
 static bool status_range(struct str text, int64_t *ret_from, int64_t *ret_to)
@@ -91,7 +91,7 @@ int http_task_success_check(const struct http_task_success *success, struct erro
     return 0;
 }
 
-/* --- answer -------------------------------------------------------------------------------------------- */
+/* --- answer ----------------------------------------------------------------------------------- */
 
 static int verdict(struct attempt_result *result, enum cause cause, const char *message)
 {
@@ -160,8 +160,8 @@ static bool op_holds(enum http_task_op op, const char *found, const char *wanted
 
 static const char *op_sign(enum http_task_op op)
 {
-    static const char *const signs[] = { "equal to", "other than", "less than", "at most",
-                                         "greater than", "at least", "there", "matching" };
+    static const char *const signs[] = { "equal to",     "other than", "less than", "at most",
+                                         "greater than", "at least",   "there",     "matching" };
 
     return signs[op];
 }
@@ -203,18 +203,19 @@ static int text_judge(const struct http_task_text_check *check, struct str body,
     struct error err = { 0 };
     int good = 1;
 
-    if (check->contains && (!body.size || !memmem(body.bytes, body.size, check->contains,
-                                                  strlen(check->contains))))
-        return verdict(result, CAUSE_CHECK,
-                       arena_printf(arena, "answer does not contain \"%.*s\"", SHOWN_MAX,
-                                    check->contains));
+    if (check->contains &&
+        (!body.size || !memmem(body.bytes, body.size, check->contains, strlen(check->contains))))
+        return verdict(
+            result, CAUSE_CHECK,
+            arena_printf(arena, "answer does not contain \"%.*s\"", SHOWN_MAX, check->contains));
     if (check->matches)
         good = pattern_match(check->matches, body, &err);
     if (good < 0)
         return verdict(result, CAUSE_CHECK, arena_strdup(arena, error_english(&err)));
     if (!good)
-        return verdict(result, CAUSE_CHECK, arena_printf(arena, "answer does not match \"%.*s\"",
-                                                         SHOWN_MAX, check->matches));
+        return verdict(
+            result, CAUSE_CHECK,
+            arena_printf(arena, "answer does not match \"%.*s\"", SHOWN_MAX, check->matches));
     return 0;
 }
 
@@ -230,7 +231,7 @@ int http_task_judge(const struct http_task_success *success, int status, struct 
     return success->text ? text_judge(success->text, body, arena, result) : 0;
 }
 
-/* --- output ---------------------------------------------------------------------------------------------- */
+/* --- output ----------------------------------------------------------------------------------- */
 
 /* The body as JSON: itself where it is that, else as a text. */
 static char *body_json(struct str body, struct arena *arena)
@@ -261,9 +262,9 @@ int http_task_take_output(const struct http_task_output *output, struct str body
         int has = json_pointer(body, output->pointer, false, arena, &value, &err);
 
         if (has < 1)
-            return verdict(result, CAUSE_CHECK,
-                           arena_printf(arena, "no output: answer has nothing at \"%s\"",
-                                        output->pointer));
+            return verdict(
+                result, CAUSE_CHECK,
+                arena_printf(arena, "no output: answer has nothing at \"%s\"", output->pointer));
     }
     if (!value || strlen(value) > OUTPUT_MAX)
         return verdict(result, CAUSE_TOO_LARGE, "output is larger than 64 KiB");
@@ -271,7 +272,7 @@ int http_task_take_output(const struct http_task_output *output, struct str body
     return 0;
 }
 
-/* --- Retry-After ------------------------------------------------------------------------------------------ */
+/* --- Retry-After ------------------------------------------------------------------------------ */
 
 /* "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110 5.6.7; the two obsolete forms are not read). */
 static bool http_date(struct str text, int64_t *ret_ms)
@@ -294,7 +295,8 @@ static bool http_date(struct str text, int64_t *ret_ms)
         !number_parse((struct str){ text.bytes + 23, 2 }, 0, 60, &second))
         return false;
     *ret_ms = (days_from_civil(year, (int)(month - months) / 3 + 1, (int)day) * 86400 +
-               hour * 3600 + minute * 60 + second) * 1000;
+               hour * 3600 + minute * 60 + second) *
+              1000;
     return true;
 }
 

@@ -109,21 +109,22 @@ static const struct json_member members[] = {
     { .name = "success", .type = JSON_STRUCT, .offset = offsetof(struct http_task, success),
       .sub = &success_table, .about = "When the run has succeeded." },
     { .name = "output", .type = JSON_OBJECT, .offset = offsetof(struct http_task, output),
-      .flags = JSON_OMIT_EMPTY, .sub = &output_table, .about = "What of the answer is the output." },
+      .flags = JSON_OMIT_EMPTY, .sub = &output_table,
+      .about = "What of the answer is the output." },
     { .name = "retry_after", .type = JSON_BOOL, .offset = offsetof(struct http_task, retry_after),
       .about = "Heed Retry-After of 429 and 503; default true." },
     { 0 },
 };
 const struct json_table http_task_table = { "HttpTask", sizeof(struct http_task), members };
 
-/* --- what the table cannot say ------------------------------------------------------------------------- */
+/* --- what the table cannot say ---------------------------------------------------------------- */
 
 static int method_check(const char *method, struct error *err)
 {
     if (!http_header_name_valid(str_of(method)) || !strcmp(method, "CONNECT") ||
         !strcmp(method, "TRACE"))
-        return error_set_at(err, ERR_INVALID, "method", "\"%s\" is not an HTTP method that may be sent",
-                            method);
+        return error_set_at(err, ERR_INVALID, "method",
+                            "\"%s\" is not an HTTP method that may be sent", method);
     return 0;
 }
 

@@ -11,8 +11,13 @@
 
 /* An http task waits on the loop: no thread, no process; thousands are in flight at once. */
 
-enum { CONNECT_MS = 10000, TOTAL_MS = 60000, RESPONSE_MAX = 1024 * 1024, BODY_LOGGED = 1024,
-       OWN_HEADERS = 6 };
+enum {
+    CONNECT_MS = 10000,
+    TOTAL_MS = 60000,
+    RESPONSE_MAX = 1024 * 1024,
+    BODY_LOGGED = 1024,
+    OWN_HEADERS = 6
+};
 
 static void http_defaults(void *settings)
 {
@@ -36,7 +41,7 @@ static bool method_safe(const char *method)
     return !strcmp(method, "GET") || !strcmp(method, "HEAD") || !strcmp(method, "OPTIONS");
 }
 
-/* --- request ------------------------------------------------------------------------------------------- */
+/* --- request ---------------------------------------------------------------------------------- */
 
 struct building {
     const struct http_task *task;
@@ -112,8 +117,8 @@ static int body_build(struct building *b, struct error *err)
         return -1;
     b->request.body = str_of(body);
     if (!content_type(b).bytes)
-        header_add(b, "Content-Type", context == PARAMS_JSON ? "application/json"
-                                                             : "text/plain; charset=utf-8");
+        header_add(b, "Content-Type",
+                   context == PARAMS_JSON ? "application/json" : "text/plain; charset=utf-8");
     return 0;
 }
 
@@ -143,7 +148,7 @@ static int request_build(struct building *b, const struct attempt *attempt, stru
     return 0;
 }
 
-/* --- answer --------------------------------------------------------------------------------------------- */
+/* --- answer ----------------------------------------------------------------------------------- */
 
 /* The head and the beginning of the body, for the run's log. */
 static void answer_log(struct attempt *attempt, const struct http_call_result *answer,
@@ -155,13 +160,14 @@ static void answer_log(struct attempt *attempt, const struct http_call_result *a
     if (answer->status)
         run_log_line(&attempt->log, 'o',
                      arena_printf(arena, "HTTP %d from %s in %lld ms", answer->status,
-                                  answer->address, (long long)answer->total_us / 1000), now_ms);
+                                  answer->address, (long long)answer->total_us / 1000),
+                     now_ms);
     for (size_t i = 0; i < answer->header_count; i++)
         run_log_line(&attempt->log, 'o',
                      arena_printf(arena, "%.*s: %.*s", (int)answer->headers[i].name.size,
-                                  answer->headers[i].name.bytes,
-                                  (int)answer->headers[i].value.size,
-                                  answer->headers[i].value.bytes), now_ms);
+                                  answer->headers[i].name.bytes, (int)answer->headers[i].value.size,
+                                  answer->headers[i].value.bytes),
+                     now_ms);
     if (!size)
         return;
     run_log_line(&attempt->log, 'o', "", now_ms);
@@ -176,13 +182,19 @@ static void answer_log(struct attempt *attempt, const struct http_call_result *a
 static void failure_result(const struct http_call_result *answer, struct attempt_result *result)
 {
     static const enum cause causes[] = {
-        [HTTP_FAILURE_URL] = CAUSE_TASK, [HTTP_FAILURE_RESOLVE] = CAUSE_CONNECT,
-        [HTTP_FAILURE_EGRESS] = CAUSE_EGRESS, [HTTP_FAILURE_CONNECT] = CAUSE_CONNECT,
-        [HTTP_FAILURE_TLS] = CAUSE_TLS, [HTTP_FAILURE_TIMEOUT_CONNECT] = CAUSE_CONNECT,
+        [HTTP_FAILURE_URL] = CAUSE_TASK,
+        [HTTP_FAILURE_RESOLVE] = CAUSE_CONNECT,
+        [HTTP_FAILURE_EGRESS] = CAUSE_EGRESS,
+        [HTTP_FAILURE_CONNECT] = CAUSE_CONNECT,
+        [HTTP_FAILURE_TLS] = CAUSE_TLS,
+        [HTTP_FAILURE_TIMEOUT_CONNECT] = CAUSE_CONNECT,
         [HTTP_FAILURE_TIMEOUT_FIRST_BYTE] = CAUSE_TIMEOUT,
-        [HTTP_FAILURE_TIMEOUT_TOTAL] = CAUSE_TIMEOUT, [HTTP_FAILURE_TOO_LARGE] = CAUSE_TOO_LARGE,
-        [HTTP_FAILURE_PROTOCOL] = CAUSE_CONNECT, [HTTP_FAILURE_RESET] = CAUSE_CONNECT,
-        [HTTP_FAILURE_REDIRECTS] = CAUSE_REDIRECT, [HTTP_FAILURE_CANCELLED] = CAUSE_STOPPED,
+        [HTTP_FAILURE_TIMEOUT_TOTAL] = CAUSE_TIMEOUT,
+        [HTTP_FAILURE_TOO_LARGE] = CAUSE_TOO_LARGE,
+        [HTTP_FAILURE_PROTOCOL] = CAUSE_CONNECT,
+        [HTTP_FAILURE_RESET] = CAUSE_CONNECT,
+        [HTTP_FAILURE_REDIRECTS] = CAUSE_REDIRECT,
+        [HTTP_FAILURE_CANCELLED] = CAUSE_STOPPED,
     };
 
     result->cause = causes[answer->failure];
@@ -225,7 +237,8 @@ static void http_answered(void *ctx, const struct http_call_result *answer)
 {
     struct attempt *attempt = ctx;
     struct http_attempt *http = attempt->task;
-    struct attempt_result result = { .exit_code = -1, .http_status = answer->status,
+    struct attempt_result result = { .exit_code = -1,
+                                     .http_status = answer->status,
                                      .address = answer->address[0] ? answer->address : NULL };
     struct arena *arena = arena_new();
 
@@ -240,7 +253,7 @@ static void http_answered(void *ctx, const struct http_call_result *answer)
     arena_free(&arena);
 }
 
-/* --- the type ----------------------------------------------------------------------------------------------- */
+/* --- the type --------------------------------------------------------------------------------- */
 
 static int http_start(struct attempt *attempt, void *settings, struct error *err)
 {
@@ -264,7 +277,9 @@ static void http_cancel(struct attempt *attempt)
 {
     struct http_attempt *http = attempt->task;
     struct attempt_result result = {
-        .outcome = RUN_CANCELLED, .cause = attempt->stop_cause, .exit_code = -1,
+        .outcome = RUN_CANCELLED,
+        .cause = attempt->stop_cause,
+        .exit_code = -1,
         .message = "stopped; whether the far end has acted on the request is not known",
     };
 

@@ -68,7 +68,7 @@ int http_task_judge(const struct http_task_success *success, int status, struct 
 /* Takes the output from the body: 0, or -1 with cause and message of result. */
 int http_task_take_output(const struct http_task_output *output, struct str body,
                           struct arena *arena, struct attempt_result *result);
-/* Retry-After in seconds or as an HTTP date: milliseconds to wait, 0 where it says nothing of use. */
+/* Retry-After in seconds or as an HTTP date: milliseconds to wait; 0: nothing of use. */
 int64_t http_task_retry_after(struct str value, int64_t now_ms);
 
 #endif

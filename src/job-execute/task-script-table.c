@@ -26,7 +26,8 @@ static const struct json_member limit_members[] = {
       .flags = JSON_OMIT_EMPTY, .min = 1, .max = INT64_C(1) << 50,
       .about = "Bytes printed; more ends the script." },
     { .name = "cpu_s", .type = JSON_INT, .offset = offsetof(struct script_limits, cpu_s),
-      .flags = JSON_OMIT_EMPTY, .min = 1, .max = 31536000, .about = "Seconds of CPU time of one process." },
+      .flags = JSON_OMIT_EMPTY, .min = 1, .max = 31536000,
+      .about = "Seconds of CPU time of one process." },
     { .name = "files", .type = JSON_INT, .offset = offsetof(struct script_limits, files),
       .flags = JSON_OMIT_EMPTY, .min = 8, .max = 1000000, .about = "Open files of one process." },
     { 0 },
@@ -74,7 +75,8 @@ static int env_check(const struct script_task *task, const struct params_names *
             return error_set_at(err, ERR_INVALID, name_path,
                                 "must be letters, digits and _, not beginning with a digit");
         if (!strncmp(env->name, "BELFRY_", 7))
-            return error_set_at(err, ERR_INVALID, name_path, "names beginning with BELFRY_ are set by Belfry");
+            return error_set_at(err, ERR_INVALID, name_path,
+                                "names beginning with BELFRY_ are set by Belfry");
         if (names && params_check(str_of(env->value), arena_printf(arena, "env[%zu].value", i),
                                   names, err) < 0)
             return -1;
@@ -86,7 +88,8 @@ static int args_check(const struct script_task *task, const struct params_names 
                       struct arena *arena, struct error *err)
 {
     for (size_t i = 0; names && i < task->arg_count; i++)
-        if (params_check(str_of(task->args[i]), arena_printf(arena, "args[%zu]", i), names, err) < 0)
+        if (params_check(str_of(task->args[i]), arena_printf(arena, "args[%zu]", i), names,
+                         err) < 0)
             return -1;
     return 0;
 }
@@ -105,7 +108,8 @@ int script_task_check(void *settings, const struct params_names *names, struct a
         return error_set_at(err, ERR_INVALID, "cwd", "must be an absolute path");
     if (args_check(task, names, arena, err) < 0 || env_check(task, names, arena, err) < 0)
         return -1;
-    if (names && task->stdin_text && params_check(str_of(task->stdin_text), "stdin", names, err) < 0)
+    if (names && task->stdin_text &&
+        params_check(str_of(task->stdin_text), "stdin", names, err) < 0)
         return -1;
     return 0;
 }

@@ -21,7 +21,7 @@ struct script_attempt {
     struct attempt *attempt;
     const struct script_task *task;
     struct launch *launch;
-    struct event *flush;           /* lines are on their way within FLUSH_MS */
+    struct event *flush; /* lines are on their way within FLUSH_MS */
     int64_t printed, output_max;
     bool over_output, held;
 };
@@ -31,7 +31,7 @@ static void script_defaults(void *settings)
     (void)settings;
 }
 
-/* --- output --------------------------------------------------------------------------------------------- */
+/* --- output ----------------------------------------------------------------------------------- */
 
 static void flush_later(struct script_attempt *script, int ms)
 {
@@ -78,7 +78,7 @@ static void script_output(void *ctx, int stream, const char *bytes, size_t size)
         flush_later(script, FLUSH_MS);
 }
 
-/* --- end -------------------------------------------------------------------------------------------------- */
+/* --- end -------------------------------------------------------------------------------------- */
 
 static const char *signal_text(const struct script_attempt *script, int signal, struct arena *arena)
 {
@@ -96,8 +96,8 @@ static const char *exit_text(const struct script_attempt *script, int code, stru
 
     buf_init(&said, MESSAGE_MAX);
     run_log_last_error(&script->attempt->log, &said);
-    text = arena_printf(arena, said.size ? "exit code %d: %s" : "exit code %d", code,
-                        buf_text(&said));
+    text =
+        arena_printf(arena, said.size ? "exit code %d: %s" : "exit code %d", code, buf_text(&said));
     buf_done(&said);
     return text;
 }
@@ -183,7 +183,8 @@ static void descendants_tell(struct attempt *attempt, const struct launch_result
     if (launched->left_behind)
         run_log_line(&attempt->log, 'e',
                      arena_printf(arena, "%d descendants outlived the script and were ended",
-                                  launched->left_behind), clock_wall_ms());
+                                  launched->left_behind),
+                     clock_wall_ms());
     if (launched->survivors)
         LOG_ERROR("descendants of a script could not be ended", "run", log_int(attempt->run_id),
                   "survivors", log_int(launched->survivors));
@@ -195,7 +196,9 @@ static void script_done(void *ctx, const struct launch_result *launched)
     struct attempt *attempt = script->attempt;
     struct arena *arena = arena_new();
     struct attempt_result result = {
-        .exit_code = launched->exit_code, .signal = launched->signal, .cpu_ms = launched->cpu_ms,
+        .exit_code = launched->exit_code,
+        .signal = launched->signal,
+        .cpu_ms = launched->cpu_ms,
         .memory_peak = launched->memory_peak,
     };
 
@@ -212,10 +215,10 @@ static void script_done(void *ctx, const struct launch_result *launched)
 
 static void script_started(void *ctx)
 {
-    (void)ctx;                     /* reported when it was asked for: a few ms make no difference */
+    (void)ctx; /* reported when it was asked for: a few ms make no difference */
 }
 
-/* --- start ------------------------------------------------------------------------------------------------- */
+/* --- start ------------------------------------------------------------------------------------ */
 
 static int64_t either(int64_t first, int64_t second)
 {

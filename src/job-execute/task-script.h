@@ -36,7 +36,8 @@ int script_environment(const struct script_task *task, const struct attempt *att
                        const struct params *params, const char *folder, struct arena *arena,
                        const char ***ret_env, struct error *err);
 
-/* work-root.c: where private folders are made; user NULL: scripts run as this process. ret: free. */
+/* work-root.c: where private folders are made; user NULL: scripts run as this process. The path is
+ * the caller's to free. */
 int work_root_open(const char *configured, const char *data_dir, const char *user, char **ret_path,
                    struct error *err);
 

@@ -19,9 +19,8 @@ const struct task_type *task_type_find(const char *name)
     return NULL;
 }
 
-int task_read(const struct task_type *type, struct str definition,
-              const struct params_names *names, struct arena *arena, void **ret_settings,
-              struct error *err)
+int task_read(const struct task_type *type, struct str definition, const struct params_names *names,
+              struct arena *arena, void **ret_settings, struct error *err)
 {
     void *settings = arena_alloc(arena, type->settings->size);
 

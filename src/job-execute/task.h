@@ -26,7 +26,7 @@ struct task_type {
                  struct error *err);
     /* Ends in attempt_done, later on the loop. An error ends the attempt as CAUSE_TASK. */
     int (*start)(struct attempt *attempt, void *settings, struct error *err);
-    /* Ends in attempt_done soon; attempt->stop_cause or ->timed_out tells why. Called at most twice. */
+    /* Ends in attempt_done soon; attempt->stop_cause or ->timed_out tells why. Maybe twice. */
     void (*cancel)(struct attempt *attempt);
     /* The process ends, done will not be called: frees what is not in the arena. Optional. */
     void (*drop)(struct attempt *attempt);

@@ -49,7 +49,7 @@ static enum dispatch_verdict dispatch(int64_t run_id, int32_t attempt, int32_t t
     return test_dispatch(&node, &run);
 }
 
-/* --- taking ---------------------------------------------------------------------------------------------- */
+/* --- taking ----------------------------------------------------------------------------------- */
 
 static void test_execute_seen_once(void **state)
 {
@@ -144,7 +144,7 @@ static void test_execute_unknown_type(void **state)
     assert_true(test_result(&node, 1)->no_retry);
 }
 
-/* --- reporting ------------------------------------------------------------------------------------------- */
+/* --- reporting -------------------------------------------------------------------------------- */
 
 static bool nothing_unacknowledged(struct test_node *test)
 {

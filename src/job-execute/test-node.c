@@ -18,7 +18,7 @@
 static struct test_node *current;      /* call_send finds it by node */
 static struct launcher *launcher;
 
-/* --- calls to job-admin ------------------------------------------------------------------------------- */
+/* --- calls to job-admin ----------------------------------------------------------------------- */
 
 struct call {
     const void *request;
@@ -158,7 +158,7 @@ void call_fail(struct call *call, const struct error *err)
     call->err = *err;
 }
 
-/* --- what job-admin hears ------------------------------------------------------------------------------- */
+/* --- what job-admin hears --------------------------------------------------------------------- */
 
 static struct test_result *find_result(struct test_node *test, const struct admin_report_item *item)
 {
@@ -217,7 +217,7 @@ static const struct admin_reported *take_reports(struct test_node *test, const c
     return reported;
 }
 
-/* --- the node ---------------------------------------------------------------------------------------------- */
+/* --- the node --------------------------------------------------------------------------------- */
 
 void test_launcher_start(void)
 {
@@ -293,7 +293,7 @@ void test_node_stop(struct test_node *test)
     nftw(test->data_dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-/* --- driving it -------------------------------------------------------------------------------------------- */
+/* --- driving it ------------------------------------------------------------------------------- */
 
 struct execute_run test_run(int64_t run_id, const char *type, const char *task)
 {

@@ -45,7 +45,7 @@ static int stop(void **state)
     return 0;
 }
 
-/* --- proof ----------------------------------------------------------------------------------------------- */
+/* --- proof ------------------------------------------------------------------------------------ */
 
 static bool is_marked(pid_t pid, const char *mark)
 {
@@ -134,7 +134,7 @@ static void assert_log_has(const char *text)
         fail_msg("log has no \"%s\":\n%s", text, buf_text(&node.log));
 }
 
-/* --- those that mean well ----------------------------------------------------------------------------------- */
+/* --- those that mean well --------------------------------------------------------------------- */
 
 static void test_script_true(void **state)
 {
@@ -263,7 +263,7 @@ static void test_script_cannot_start(void **state)
     assert_int_equal(item->cause, CAUSE_TASK);
 }
 
-/* --- those that do not ----------------------------------------------------------------------------------------- */
+/* --- those that do not ------------------------------------------------------------------------ */
 
 static void test_script_timeout(void **state)
 {
@@ -419,7 +419,7 @@ static void test_script_long_line(void **state)
     assert_true(node.log.size < 20000);
 }
 
-/* --- when we die ------------------------------------------------------------------------------------------------ */
+/* --- when we die ------------------------------------------------------------------------------ */
 
 static pid_t pid_with_name(const char *name, pid_t parent)
 {

@@ -57,7 +57,8 @@ int work_dir_make(struct work_dir *dir, const struct launch_order *order, uid_t 
         return -1;
     if (order->wire->has_script) {
         *ret_step = STEP_SCRIPT;
-        snprintf(dir->script, sizeof dir->script, "%s/%s", dir->path, order->texts[TEXT_SCRIPT_NAME]);
+        snprintf(dir->script, sizeof dir->script, "%s/%s", dir->path,
+                 order->texts[TEXT_SCRIPT_NAME]);
         result = script_write(fd, order, uid, gid);
     }
     if (result == 0 && geteuid() == 0)
