@@ -12,12 +12,13 @@ import time
 import uuid
 
 import checkers
-from belfry import BUILD, Belfry, wait_for
+from belfry import BUILD, Belfry
 from evidence import Store, ledger_read
 from workload import Client, Tasks, core_jobs
 
 CLIENTS = 3
 LIVE_STATES = ("WAITING", "READY", "DISPATCHED", "RUNNING", "RETRY_WAIT")
+STUCK_S = 30            # longer than any lease, backoff or timeout of these jobs
 ORPHANS_GONE_S = 10     # a script whose executor is dead: its supervisor ends it at once
 RECOVERY_KILLS = 0.2   # so many rounds end while the one before is being recovered from
 
@@ -158,9 +159,23 @@ class Trial:
         for job in self.belfry.items("/api/v1/jobs?limit=500"):
             answer = self.belfry.api("POST", f"/api/v1/jobs/{job['id']}/disable", expect=200).json
             self.acknowledged.writes.append((job["id"], answer["version"], None))
-        wait_for(lambda: not self.live_runs() and not self.planned_runs(), timeout=60, pause=0.2,
-                 what=lambda: f"the last runs to end: {self.live_runs()} live states")
+        self.wait_end()
         assert self.belfry.stop() == 0, self.belfry.log()[-3000:]
+
+    def wait_end(self):
+        """Until no run is open; on a slow machine for as long as they go on ending."""
+        ended, since = -1, time.monotonic()
+        while self.live_runs() or self.planned_runs():
+            now_ended = self.belfry.metrics()["belfry_scheduler_ended_total"]
+            if now_ended != ended:
+                ended, since = now_ended, time.monotonic()
+            assert time.monotonic() < since + STUCK_S, self.open_runs()
+            time.sleep(0.2)
+
+    def open_runs(self):
+        runs = [run for state in (*LIVE_STATES, "PLANNED")
+                for run in self.belfry.api("GET", f"/api/v1/runs?state={state}&limit=5").json["items"]]
+        return f"no run has ended for {STUCK_S} s and these are open: {runs}"
 
     def left_over(self):
         """Processes that are there though nothing should run: given some seconds to be gone."""

@@ -25,7 +25,7 @@ def test_killed_a_hundred_times():
     result = killed(100, 20000)
     assert result.fires >= 20000
     # the trial has put to the test what it is about
-    assert result.starts > result.fires / 2 and result.retried > 500
+    assert result.starts > result.fires / 4 and result.retried > 200
     assert result.writes > 1000 and result.unanswered > 50
 
 
