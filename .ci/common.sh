@@ -30,7 +30,8 @@ install_packages() {
         apt-get install -q -y --no-install-recommends "${missing[@]}" >&2
 }
 
-# build FOLDER MESON-OPTION…: sets the folder up once, then compiles what has changed.
+# build FOLDER MESON-OPTION…: sets the folder up once, then compiles what has changed; with
+# `targets` set only those.
 build() {
     local folder=$1
     shift
@@ -38,5 +39,6 @@ build() {
         meson setup "$folder" "$@" >"$folder.log" 2>&1 || { cat "$folder.log" >&2; return 1; }
         rm -f "$folder.log"
     fi
-    ninja -C "$folder" --quiet >&2
+    # shellcheck disable=SC2086
+    ninja -C "$folder" --quiet ${targets-} >&2
 }

@@ -1,6 +1,7 @@
 """Runs meson's tests and pytest over one build and counts every case.
 
-    suites.py BUILD [--tests meson|pytest|all] [--workers N] [--pytest ARG]... [--summary FILE] [NAME]...
+    suites.py BUILD [--tests meson|pytest|all] [--workers N] [--patience N] [--pytest ARG]...
+              [--summary FILE] [NAME]...
     suites.py --total FILE
 
 A NAME is a path below tests/, a suite or test of meson ("unit", "base/buf", "sim"), or a word that
@@ -57,9 +58,9 @@ def choose(build, names):
     return meson, paths, words
 
 
-def meson_command(build, tests, workers):
+def meson_command(build, tests, args):
     return ["meson", "test", "-C", str(build), "--no-rebuild", "--print-errorlogs",
-            "--num-processes", str(workers), *tests]
+            "--num-processes", str(args.workers), "--timeout-multiplier", str(args.patience), *tests]
 
 
 def meson_count(build, tally):
@@ -116,7 +117,7 @@ def run(args):
     # Both at once: a simulator that takes a minute on one core must not leave the other idle.
     children = {}
     if with_meson:
-        children["meson"] = subprocess.Popen(meson_command(build, meson, args.workers), cwd=TOP)
+        children["meson"] = subprocess.Popen(meson_command(build, meson, args), cwd=TOP)
     if with_pytest:
         environment = dict(os.environ, BELFRY_BUILD=str(build), PYTHONDONTWRITEBYTECODE="1")
         children["pytest"] = subprocess.Popen(
@@ -144,6 +145,7 @@ def main():
     parser.add_argument("build", type=pathlib.Path, nargs="?")
     parser.add_argument("--tests", choices=("meson", "pytest", "all"), default="all")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--patience", type=int, default=2, help="times the time limits of meson's tests")
     parser.add_argument("--pytest", action="append", default=[])
     parser.add_argument("--summary", type=pathlib.Path, help="append the counts to this file",
                         default=os.environ.get("BELFRY_SUMMARY"))
