@@ -42,7 +42,7 @@ struct launch_request {
     const char *path;               /* absolute, of the interpreter */
     const char *const *argv;        /* NULL-terminated; argv[0] too */
     const char *const *env;         /* NULL-terminated "NAME=value"s; nothing else is passed on */
-    const char *script;             /* text for a file in the work dir, whose path becomes argv[1] */
+    const char *script;             /* text for a file in the work dir, path is argv[1] */
     size_t script_size;             /* script NULL: no file */
     const char *script_name;        /* of that file */
     const char *input;              /* standard input; NULL: /dev/null */
