@@ -464,6 +464,8 @@ void execute_free(struct execute **pointer)
     map_done(&execute->runs);
     seen_done(&execute->seen);
     peers_done(&execute->peers);
+    if (execute->settings.work_dir)
+        work_root_close(execute->settings.work_dir);
     free(execute->settings.work_dir);
     free(execute);
     *pointer = NULL;

@@ -40,5 +40,7 @@ int script_environment(const struct script_task *task, const struct attempt *att
  * the caller's to free. */
 int work_root_open(const char *configured, const char *data_dir, const char *user, char **ret_path,
                    struct error *err);
+/* Removes one that was made in /var/tmp, if it is empty. */
+void work_root_close(const char *path);
 
 #endif

@@ -16,6 +16,7 @@
  * get theirs in /var/tmp, in a folder with a name that nobody could foresee; data.dir/work-dir, a
  * symbolic link, remembers it.
  */
+#define TMP_PREFIX "/var/tmp/belfry-"
 
 static int io_error(const char *path, struct error *err)
 {
@@ -53,16 +54,23 @@ static int folder_in_tmp(const char *data_dir, char *path, size_t size, struct e
     n = readlink(link, path, size - 1);
     if (n > 0) {
         path[n] = '\0';
-        if (!strncmp(path, "/var/tmp/belfry-", 16) && folder_trusted(path))
+        if (!strncmp(path, TMP_PREFIX, sizeof TMP_PREFIX - 1) && folder_trusted(path))
             return 0;
     }
-    snprintf(path, size, "/var/tmp/belfry-XXXXXX");
+    snprintf(path, size, TMP_PREFIX "XXXXXX");
     if (!mkdtemp(path) || chmod(path, 0711) < 0)
         return io_error(path, err);
     unlink(link);
     if (symlink(path, link) < 0)
         return io_error(link, err);
     return 0;
+}
+
+void work_root_close(const char *path)
+{
+    /* Not where a supervisor still empties its folder: the next start finds it by the link. */
+    if (!strncmp(path, TMP_PREFIX, sizeof TMP_PREFIX - 1))
+        rmdir(path);
 }
 
 int work_root_open(const char *configured, const char *data_dir, const char *user, char **ret_path,
