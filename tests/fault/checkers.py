@@ -240,7 +240,8 @@ EXPECTED_OUTCOMES = frozenset({
 def check_outcomes(store, expected=EXPECTED_OUTCOMES):
     """No run came to an end that its job and the kills do not explain."""
     return [Violation("outcome", f"run {run.id} of {store.job_name(run.job_id)} ended in state "
-                                 f"{run.state}, cause {run.cause}")
+                                 f"{run.state}, cause {run.cause}, exit code {run.exit_code}, "
+                                 f"message {run.message!r}, attempt {run.attempt}")
             for run in store.runs.values()
             if run.state in TERMINAL and (run.state, run.cause) not in expected]
 

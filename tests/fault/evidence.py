@@ -66,6 +66,8 @@ class Run:
     live: int
     cause: int
     started_at: int
+    exit_code: int = None
+    message: str = None
 
 
 @dataclasses.dataclass
@@ -111,7 +113,8 @@ class Store:
                 store.add_version(job_id, Version(row[0], row[1], json.loads(row[2]), row[3]))
             for row in db.execute(
                     "SELECT id, job_id, fire_at, fire_key, state, attempt, token, job_version, "
-                    "schedule_version, COALESCE(live, 0), cause, COALESCE(started_at, 0) FROM run"):
+                    "schedule_version, COALESCE(live, 0), cause, COALESCE(started_at, 0), "
+                    "exit_code, message FROM run"):
                 store.runs[row[0]] = Run(*row)
             for row in db.execute("SELECT run_id, attempt, token, state, cause FROM attempt "
                                   "ORDER BY run_id, attempt, token"):

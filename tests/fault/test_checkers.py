@@ -289,6 +289,6 @@ def empty_store(path):
             "CREATE TABLE job (id, version);"
             "CREATE TABLE job_version (job_id, version, schedule_version, definition, valid_from);"
             "CREATE TABLE run (id, job_id, fire_at, fire_key, state, attempt, token, job_version,"
-            " schedule_version, live, cause, started_at);"
+            " schedule_version, live, cause, started_at, exit_code, message);"
             "CREATE TABLE attempt (run_id, attempt, token, state, cause);"
             "CREATE TABLE fire_gap (job_id, from_at, to_at, fires, cause, schedule_version);")

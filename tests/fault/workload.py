@@ -37,6 +37,9 @@ class Tasks:
             "interpreter": "sh",
             "script": f'"{self.program}" "$LEDGER" START || exit 99\n{work}\n'
                       f'"{self.program}" "$LEDGER" END || exit 99\necho done\n',
+            # without control groups the default counts all tasks of the user that scripts run as:
+            # a fork bomb in another test would make these fail
+            "limits": {"processes": 10000},
             "env": [{"name": "LEDGER", "value": str(self.ledger)},
                     {"name": "FAULT_MARK", "value": self.mark}]}}
 
