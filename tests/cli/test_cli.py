@@ -28,7 +28,7 @@ def test_job_create_with_options_is_what_show_tells(belfry):
     belfry.cli("job", "create", "nightly", "--cron", "0 2 * * *", "--zone", "Asia/Shanghai",
                "--http", "http://127.0.0.1:9/sync", "--header", "X-A: b", "--body", "{}",
                "--retries", "3", "--timeout", "5m", "--tag", "fund", "--tag", "night",
-               "--owner", "ops", "--overlap", "queue", "--misfire", "skip", "--at-most-once",
+               "--owner", "ops", "--overlap", "queue", "--misfire", "skip",
                "--priority", "7", "--description", "夜间同步", "-p", "day=1=2", "--disabled",
                check=True)
     job = belfry.cli("job", "show", "default/nightly", "--json", check=True).json
@@ -41,11 +41,18 @@ def test_job_create_with_options_is_what_show_tells(belfry):
     assert job["tags"] == ["fund", "night"]
     assert (job["owner"], job["description"]) == ("ops", "夜间同步")
     assert (job["overlap"]["policy"], job["misfire"]["policy"]) == ("queue", "skip")
-    assert job["promise"] == "at_most_once"
+    assert job["promise"] == "at_least_once"
     assert job["parameters"] == {"day": "1=2"}
     assert job["enabled"] is False
     text = belfry.cli("job", "show", str(job["id"]), check=True).out
     assert "default/nightly" in text and "夜间同步" in text and "disabled" in text
+
+
+def test_job_at_most_once(belfry, job):
+    belfry.cli("job", "update", job, "--at-most-once", check=True)
+    assert belfry.cli("job", "show", job, "--json").json["promise"] == "at_most_once"
+    refused = belfry.cli("job", "update", job, "--retries", "2")
+    assert refused.code == REFUSED and "retry.max" in refused.err
 
 
 def test_job_file_goes_round(belfry, job, tmp_path):
