@@ -19,11 +19,11 @@ struct status_view {
     size_t next_fire_count;
     struct run_view *last_runs;
     size_t last_run_count;
-    int64_t ended, succeeded;        /* of the last 100 ended runs */
-    double success_rate;             /* 0 … 1; -1: nothing has ended yet */
-    int64_t usual_duration_ms;       /* median of those that succeeded; -1: none */
-    int64_t long_duration_ms;        /* 95 of 100 were not longer; -1: none */
-    int64_t lateness_p95_ms;         /* of scheduled runs; -1: none */
+    int64_t ended, succeeded;  /* of the last 100 ended runs */
+    double success_rate;       /* 0 … 1; -1: nothing has ended yet */
+    int64_t usual_duration_ms; /* median of those that succeeded; -1: none */
+    int64_t long_duration_ms;  /* 95 of 100 were not longer; -1: none */
+    int64_t lateness_p95_ms;   /* of scheduled runs; -1: none */
 };
 
 static const struct json_member status_members[] = {
@@ -31,23 +31,38 @@ static const struct json_member status_members[] = {
     { .name = "job", .type = JSON_TEXT, .offset = offsetof(struct status_view, job) },
     { .name = "group", .type = JSON_TEXT, .offset = offsetof(struct status_view, group) },
     { .name = "enabled", .type = JSON_BOOL, .offset = offsetof(struct status_view, enabled) },
-    { .name = "paused_until", .type = JSON_TIME,
+    { .name = "paused_until",
+      .type = JSON_TIME,
       .offset = offsetof(struct status_view, paused_until) },
-    { .name = "next_fires", .type = JSON_ARRAY, .offset = offsetof(struct status_view, next_fires),
-      .count_offset = offsetof(struct status_view, next_fire_count), .element = JSON_TEXT },
-    { .name = "ended", .type = JSON_INT, .offset = offsetof(struct status_view, ended),
+    { .name = "next_fires",
+      .type = JSON_ARRAY,
+      .offset = offsetof(struct status_view, next_fires),
+      .count_offset = offsetof(struct status_view, next_fire_count),
+      .element = JSON_TEXT },
+    { .name = "ended",
+      .type = JSON_INT,
+      .offset = offsetof(struct status_view, ended),
       .about = "runs that the figures are made from, at most the last 100" },
     { .name = "succeeded", .type = JSON_INT, .offset = offsetof(struct status_view, succeeded) },
-    { .name = "success_rate", .type = JSON_DOUBLE,
+    { .name = "success_rate",
+      .type = JSON_DOUBLE,
       .offset = offsetof(struct status_view, success_rate) },
-    { .name = "usual_duration_ms", .type = JSON_INT,
-      .offset = offsetof(struct status_view, usual_duration_ms), .about = "median" },
-    { .name = "long_duration_ms", .type = JSON_INT,
-      .offset = offsetof(struct status_view, long_duration_ms), .about = "95th percentile" },
-    { .name = "lateness_p95_ms", .type = JSON_INT,
+    { .name = "usual_duration_ms",
+      .type = JSON_INT,
+      .offset = offsetof(struct status_view, usual_duration_ms),
+      .about = "median" },
+    { .name = "long_duration_ms",
+      .type = JSON_INT,
+      .offset = offsetof(struct status_view, long_duration_ms),
+      .about = "95th percentile" },
+    { .name = "lateness_p95_ms",
+      .type = JSON_INT,
       .offset = offsetof(struct status_view, lateness_p95_ms) },
-    { .name = "last_runs", .type = JSON_ARRAY, .offset = offsetof(struct status_view, last_runs),
-      .count_offset = offsetof(struct status_view, last_run_count), .sub = &run_item_table },
+    { .name = "last_runs",
+      .type = JSON_ARRAY,
+      .offset = offsetof(struct status_view, last_runs),
+      .count_offset = offsetof(struct status_view, last_run_count),
+      .sub = &run_item_table },
     { 0 },
 };
 const struct json_table job_status_table = { "JobStatus", sizeof(struct status_view),
@@ -151,8 +166,11 @@ static void status_done(void *ctx, enum db_outcome outcome, const struct error *
     }
     if (request_require(request, PERM_VIEW, op->job.group_id))
         return;
-    struct status_view view = { .job_id = op->job.id, .job = op->job.name, .group = op->job.group,
-                                .enabled = op->job.enabled, .paused_until = op->job.paused_until };
+    struct status_view view = { .job_id = op->job.id,
+                                .job = op->job.name,
+                                .group = op->job.group,
+                                .enabled = op->job.enabled,
+                                .paused_until = op->job.paused_until };
     for (size_t i = 0; i < op->list.count; i++)
         run_view_complete(&op->list.runs[i], request->language, op->list.arena);
     figures_fill(&view, op);
@@ -166,8 +184,10 @@ void api_job_status(struct request *request)
 {
     struct status_op *op = ARENA_NEW(request->arena, struct status_op);
 
-    op->list = (struct run_list_op){ .admin = request->state, .request = request,
-                                     .arena = request->arena, .to = INT64_MAX,
+    op->list = (struct run_list_op){ .admin = request->state,
+                                     .request = request,
+                                     .arena = request->arena,
+                                     .to = admin_now_ms(request->state), /* not what is planned */
                                      .limit = 2 * ENDED_MAX };
     if (request_param_id(request, 0, INT32_MAX, &op->list.job_id) == 0)
         db_submit_read(op->list.admin->node->db, DB_POOL_API, status_fn, op, status_done);

@@ -187,6 +187,12 @@ def test_status_page(fresh_belfry, far_end):
     assert (status["ended"], status["succeeded"], status["success_rate"]) == (4, 3, 0.75)
     assert status["usual_duration_ms"] >= 0 and len(status["last_runs"]) == 4
     assert len(status["next_fires"]) == 5
+    # what is planned for the next seconds is no last run
+    soon = belfry.job("soon", http_task(far_end), {"at": {"times": [
+        (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=4))
+        .strftime("%Y-%m-%dT%H:%M:%SZ")]}})
+    wait_for(lambda: belfry.items(f"/api/v1/runs?job={soon['id']}&state=PLANNED"), "the plan")
+    assert belfry.api("GET", f"/api/v1/jobs/{soon['id']}/status").json["last_runs"] == []
     assert all(at.endswith("T03:00:00Z") for at in status["next_fires"])
 
 
